@@ -202,7 +202,8 @@ class _Rewriter:
         return rule(op, known, self.graph)
 
     def _neuron(self, op: Neuron) -> None:
-        x = self._as_coarse_as_needed(op, self._meaning(op.x, op.loc))
+        upwards = self._counting_upwards(op, self._meaning(op.x, op.loc))
+        x = self._as_coarse_as_needed(op, upwards)
         problems = neuron_problems(self.graph, op, x, self.target.neuron)
         self.refused += problems
         units = STAND_IN if problems else fit_neuron(self.graph, op, x, self.target.neuron)
@@ -243,6 +244,17 @@ class _Rewriter:
         if spike is not None:
             self.meanings[spike.name] = meaning.plain(spike)
         self._neuron_states(op, typed, units)
+
+    def _counting_upwards(self, op: Neuron, x: Meaning) -> Meaning:
+        """Turn the codes that a neuron reads where they fall as its membrane rises."""
+        gain = number(self.graph, op.gain) * x.scale
+        if op.current is not None or (gain == 0).any() or (gain > 0).all():
+            return x
+        form = meaning.turned(x, np.sign(gain), f"{op.results[0].name}.turned", op.loc)
+        assert form.op is not None
+        self.ops.append(form.op)
+        self.constants |= form.tables
+        return form.meaning
 
     def _as_coarse_as_needed(self, op: Neuron, x: Meaning) -> Meaning:
         """Round the input of a neuron that counts finer than the target's membranes can."""

@@ -309,6 +309,8 @@ def _fires_at(op: Neuron | IntegerNeuron) -> str:
         return f"{told}: thresholds that the membrane {'passes' if op.strict else 'reaches'}"
     if levels.rounding == "half-even":
         return f"{told}: membrane / threshold to the nearest, ties to even"
+    if levels.rounding == "half-up":
+        return f"{told}: membrane / threshold to the nearest, halves upwards"
     return f"{told}: level k where membrane {compare} k * threshold"
 
 

@@ -111,7 +111,7 @@ class Neuron(Op):
                 yield f"a trained neuron's state is {FLOAT}, got {value.type}"
         if not self.levels.is_spike and not (param(constants, self.threshold, FLOAT) > 0).all():
             yield "a neuron of several levels measures in thresholds, which are above 0"
-        if self.strict and self.levels.rounding == "half-even":
+        if self.strict and self.levels.rounding != "toward-zero":
             yield "the nearest level is neither reached nor passed: 'strict' has no meaning"
 
     def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:

@@ -314,6 +314,18 @@ def coarser(x: Meaning, bits: int, name: str, loc: str) -> Form:
     return Form(rounded, replace(x, value=rounded.result, scale=x.scale * 2.0**bits))
 
 
+def turned(x: Meaning, signs: Array, name: str, loc: str) -> Form:
+    """Return codes that count the other way where ``signs`` is -1, and the same where it is 1."""
+    table = simplest(np.asarray(signs)).astype(np.int64)
+    scale = int(table) if table.ndim == 0 else Const(f"{name}.signs")
+    tables = {} if isinstance(scale, int) else {scale.name: table}
+    negated = ScaledAdd(
+        terms=(x.value,), scales=(scale,), result=replace(x.value, name=name), loc=loc
+    )
+    negated = settled(negated, tables)
+    return Form(negated, replace(x, value=negated.result, scale=x.scale * signs), tables)
+
+
 def _bits_of(value: Value) -> int:
     assert isinstance(value.type, IntType)
     return value.type.bits

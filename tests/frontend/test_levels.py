@@ -10,11 +10,16 @@ from mapper.frontend.neurons import stateless as stateless_neurons
 from mapper.ir.core import SPIKE
 from mapper.ir.levels import RoundedLevels
 from mapper.ir.neurons import Neuron
+from mapper.pipeline import make_passes, run_passes
+from targets import load_target
+from tests.engines import run_everywhere
 from tests.frontend.models import assert_equal_to_reference, model, node, saved
+from tests.networks import spikes
 
 NUMBERS = {
     **{"half": 0.5, "one": 1.0, "zero": 0.0, "two": 2.0, "three": 3.0, "four": 4.0},
     **{"quarter": 0.25, "part": 0.75, "minus": -1.0, "middle": 1.5, "late": 2.5},
+    "minus_two": -2.0,
 }
 SOFT = [node("Sub", "u s", "v_out")]
 HARD = [
@@ -107,6 +112,35 @@ FAMILIES = {
             *(node("Add", "a b", "ab"), node("Add", "ab c", "s")),
         ],
     ),
+    "middles reached": (
+        RoundedLevels(high=3, rounding="half-up"),
+        [
+            *(*reached("half", "a"), *reached("middle", "b"), *reached("late", "c")),
+            *(node("Add", "a b", "ab"), node("Add", "ab c", "s")),
+        ],
+    ),
+    "bounded, and a half, then down": (
+        RoundedLevels(high=4, rounding="half-up"),
+        [node("Clip", "u zero four", "c"), node("Add", "c half", "h"), node("Floor", "h", "s")],
+    ),
+    "truncated where it is above 0": (
+        RoundedLevels(high=255),
+        [
+            *(node("Relu", "u", "r"), node("Div", "r one", "q"), node("Sign", "q", "sign")),
+            *(
+                node("Abs", "q", "size"),
+                node("Floor", "size", "down"),
+                node("Mul", "sign down", "s"),
+            ),
+        ],
+    ),
+    "ternary, by magnitude and sign": (
+        RoundedLevels(low=-1),
+        [
+            *(node("Abs", "u", "size"), node("GreaterOrEqual", "size one", "far_on")),
+            *(cast("far_on", "far"), node("Sign", "u", "sign"), node("Mul", "far sign", "s")),
+        ],
+    ),
     "ternary": (
         RoundedLevels(low=-1),
         [
@@ -134,6 +168,80 @@ def test_levels_are_read_however_they_are_written(levels, nodes, tmp_path):
     assert neuron.levels == levels
     assert neuron.reset.kind == "subtract"
     assert neuron.spike.type == levels.type
+
+
+LEVEL = [node("Clip", "u zero four", "c"), node("Round", "c", "level")]
+SIGNED = [
+    *(*reached("one", "a"), *reached("minus", "b", "LessOrEqual")),
+    node("Sub", "a b", "level"),
+]
+TWICE = [node("Clip", "u minus_two two", "c"), node("Round", "c", "level")]
+
+
+def asked(op, level, number, written):
+    """Compare the level with a number."""
+    return [node(op, f"{level} {number}", f"{written}_on"), cast(f"{written}_on", written)]
+
+
+ALONE = {
+    "any spike": (LEVEL, asked("Greater", "level", "zero", "s"), [0.5]),
+    "a burst": (LEVEL, asked("GreaterOrEqual", "level", "two", "s"), [1.5]),
+    "a burst beside the level": (
+        LEVEL,
+        [*asked("GreaterOrEqual", "level", "two", "more"), node("Add", "level more", "s")],
+        [1.5],
+    ),
+    "the level of a burst": (
+        LEVEL,
+        [*asked("GreaterOrEqual", "level", "two", "more"), node("Mul", "level more", "s")],
+        [1.5, 2.5, 3.5],
+    ),
+    "the magnitude of a ternary spike": (SIGNED, [node("Abs", "level", "s")], [0.5, 0.5]),
+    "a ternary spike above 0": (SIGNED, [node("Relu", "level", "s")], [0.5]),
+    "the magnitude of levels": (TWICE, [node("Abs", "level", "s")], [1.5, 0.5, 0.5, 1.5]),
+    "levels above 0": (TWICE, [node("Relu", "level", "s")], [0.5, 1.5]),
+}
+
+
+@pytest.mark.parametrize(("nodes", "read", "thresholds"), ALONE.values(), ids=ALONE)
+def test_thresholds_may_be_read_alone(nodes, read, thresholds, tmp_path):
+    """By neurons that keep nothing and compare the level, or how far it is below 0."""
+    proto = spelled(*nodes, *read, node("Sub", "u level", "v_out"))
+    imported = assert_equal_to_reference(saved(proto, tmp_path), steps=24)
+    first, *alone = [op for op in imported.graph.ops if isinstance(op, Neuron)]
+    assert first.levels.thresholds > 1
+    assert sorted(op.threshold for op in alone) == sorted(thresholds)
+    assert all((op.leak, op.reset.kind, op.spike.type) == (0.0, "none", SPIKE) for op in alone)
+
+
+@pytest.mark.parametrize("family", ["any spike", "the magnitude of a ternary spike"])
+@pytest.mark.parametrize("name", ["ideal-128", "adcless-diff-64"])
+def test_thresholds_alone_are_mapped(family, name, tmp_path):
+    nodes, read, _ = ALONE[family]
+    proto = spelled(*nodes, *read, node("Sub", "u level", "v_out"))
+    trained = import_model(saved(proto, tmp_path)).graph
+    graph, _ = run_passes(trained, load_target(name), make_passes())
+    run_everywhere(graph, spikes(graph, steps=8))
+
+
+def test_a_threshold_alone_of_what_keeps_nothing(tmp_path):
+    """``Round(Clip(x))`` without a state, whose level and any spike of it are read."""
+    rng = np.random.default_rng(0)
+    weights = {f"w{k}": rng.integers(-4, 8, (6, 6)).astype(np.float32) / 2 for k in range(3)}
+    proto = model(
+        [
+            node("Gemm", "x w0", "a", transB=1),
+            *(node("Clip", "a zero four", "c"), node("Round", "c", "level")),
+            *(*asked("Greater", "level", "zero", "any"), node("Gemm", "any w1", "y", transB=1)),
+            node("Gemm", "level w2", "z", transB=1),
+        ],
+        {"x": [1, 6]},
+        {"y": [1, 6], "z": [1, 6]},
+        {**weights, **NUMBERS},
+    )
+    imported = assert_equal_to_reference(saved(proto, tmp_path), steps=24)
+    neurons = [op for op in imported.graph.ops if isinstance(op, Neuron)]
+    assert [(op.levels, op.threshold) for op in neurons] == [(NEAREST, 1.0), (RoundedLevels(), 0.5)]
 
 
 @pytest.mark.parametrize("family", ["clip, then round", "thresholds in a row"])
@@ -386,13 +494,6 @@ REFUSED = {
             *SOFT,
         ],
         "several spikes a step, or of both signs",
-    ),
-    "one threshold alone": (
-        [
-            *(*reached("one", "a"), *reached("two", "b")),
-            *(node("Add", "a b", "c"), node("Sub", "u c", "v_out"), node("Mul", "b one", "s")),
-        ],
-        "one threshold of it is read alone",
     ),
 }
 

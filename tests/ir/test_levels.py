@@ -103,6 +103,7 @@ def test_ternary_integers_are_two_comparisons():
         [
             (RoundedLevels(high=5, rounding="half-even"), False),
             (RoundedLevels(low=-3, high=2, rounding="half-even"), False),
+            (RoundedLevels(high=4, rounding="half-up"), False),
             (RoundedLevels(low=-3, high=2), False),
             (RoundedLevels(low=-3, high=2), True),
             (RoundedLevels(high=7), True),

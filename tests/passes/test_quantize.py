@@ -328,7 +328,7 @@ def test_membranes_that_saturate_near_their_threshold_are_told():
 
 def test_what_integers_cannot_follow_is_refused_by_name():
     assert refusal(one_neuron([1.0], threshold=1e6)) == "membrane-too-narrow"
-    assert refusal(one_neuron([1.0], threshold=1.0, gain=-1.0)) == "negative-scale"
+    assert refusal(one_neuron([1.0], threshold=1.0, gain=0.0)) == "negative-scale"
     late = {"current_leak": 0.5, "current_input": 1.0, "current_gain": 1.0, "gain": 0.0}
     net = NetworkBuilder()
     graph = net.graph(net.neuron(net.dense(net.entry(2), 1), current=True, **late))

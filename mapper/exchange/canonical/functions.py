@@ -98,8 +98,12 @@ def named_neuron(name: str) -> Neuron:
     return op
 
 
-_ROUNDINGS: Mapping[str, Rounding] = {"down": "toward-zero", "even": "half-even"}
-_LEVELS = re.compile(r"(m?)(\d{1,3})to(\d{1,3})(down|even)")
+_ROUNDINGS: Mapping[str, Rounding] = {
+    "down": "toward-zero",
+    "even": "half-even",
+    "up": "half-up",
+}
+_LEVELS = re.compile(r"(m?)(\d{1,3})to(\d{1,3})(down|even|up)")
 
 
 def _levels_word(levels: RoundedLevels) -> str:
@@ -212,6 +216,8 @@ def _told_firing(op: Neuron) -> str:
         return f"Fires where u {compare} threshold."
     if levels.rounding == "half-even":
         rule = "the whole number nearest to u / threshold, of two the even one"
+    elif levels.rounding == "half-up":
+        rule = "the whole number nearest to u / threshold, of two the greater one"
     else:
         rule = f"k where u / threshold {compare} k, -k where -u / threshold {compare} k"
     return f"Gives {levels.low}..{levels.high} a step: {rule}."

@@ -120,6 +120,11 @@ class Opaque(Atom):
     """Such a reason says more than others."""
 
 
+@dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
+class Magnitude(Opaque):
+    """How far its one operand is from 0: rounded down it is a count, compared two comparisons."""
+
+
 Monomial = frozenset[Atom]
 ONE: Monomial = frozenset()
 

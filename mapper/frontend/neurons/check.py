@@ -64,11 +64,10 @@ def _check(
     actual = _results(neuron, op, constants, point.values)
     expected = region.run(point.values, trace)
     if neuron.firing is not None:  # a comparison the other way round says "does not fire"
-        event = neuron.firing.event
-        spike = {**point.values, event: actual.pop(event.tensor)}
+        outcomes = neuron.outcomes(actual.pop(neuron.firing.event.tensor))
         for tensor in _telling(neuron, trace):
-            told = neuron.heard(trace.form(tensor))
-            actual[tensor] = forms.evaluate(told, spike).reshape(neuron.shape)
+            told = forms.evaluate(trace.form(tensor), {**point.values, **outcomes})
+            actual[tensor] = told.reshape(neuron.shape)
     far = np.zeros(neuron.shape, bool)
     for name, value in actual.items():
         reference = expected.pop(name).astype(np.float64).reshape(neuron.shape)
@@ -83,18 +82,19 @@ def _check(
 
 
 def _telling(neuron: Fitted, trace: Trace) -> list[str]:
-    """Return a tensor of the model that depends on a comparison alone, where there is one."""
+    """Return tensors of the model that depend on comparisons alone: one for each, if there are."""
     assert neuron.firing is not None
     event = neuron.firing.event
-    names = (event.tensor, *trace.interior)
-    return next(([n] for n in names if n in trace.tensors and _tells(neuron, trace.form(n))), [])
-
-
-def _tells(neuron: Fitted, form: Form) -> bool:
-    assert neuron.firing is not None
-    if not neuron.events.issuperset(form.atoms()):
-        return False
-    return neuron.heard(form).atoms() == [neuron.firing.event]
+    left = {event, *neuron.row}
+    known, found = set(left), []
+    for name in (event.tensor, *trace.interior):
+        if not left:
+            break
+        atoms = set(trace.form(name).atoms()) if name in trace.tensors else set()
+        if left & atoms and atoms <= known:
+            found.append(name)
+            left -= atoms
+    return found
 
 
 def _disagreement(neuron: Fitted) -> MappingError:

@@ -35,6 +35,7 @@ from mapper.frontend.neurons.resets import (
     reset_of,
     spike_phase,
 )
+from mapper.frontend.neurons.rows import Row
 from mapper.ir.core import Array
 from mapper.ir.leaks import LeakRounding
 from mapper.ir.neurons import Phase, ResetKind, ResetPhase
@@ -88,19 +89,18 @@ class Fitted:
     floor: Array | None
     events: frozenset[Fires]
     """Comparisons that are this neuron's."""
-    told: Mapping[Atom, Form]
-    """Some of them in terms of others, which say more."""
+    row: Row
+    """What some of them tell of the level, where its firing has one."""
     echoes: Mapping[Atom, Firing]
     """Inputs that hold its own spike of the step before, read off the old membrane instead."""
     starts_below: bool
     """Read for membranes that do not start where they would fire."""
     loc: str
 
-    def heard(self, form: Form) -> Form:
-        """Return a form of this neuron's comparisons in terms of what it gives."""
-        return forms.substitute(
-            form, {a: forms.reshape(f, form.shape) for a, f in self.told.items()}
-        )
+    def outcomes(self, given: Array) -> dict[Atom, Array]:
+        """Return what its comparisons tell where it gives this level, or fires or not."""
+        assert self.firing is not None  # else it gives nothing
+        return {self.firing.event: given, **{e: part.of(given) for e, part in self.row.items()}}
 
     @property
     def keeps_nothing(self) -> bool:
@@ -176,7 +176,7 @@ def fit(
         spike_phase=spike_phase(spoken),
         floor=floor,
         events=frozenset([*own, *(f.event for f in spoken)]),
-        told={} if joint is None else joint.told,
+        row={} if joint is None else joint.row,
         echoes=seen.echoes,
         starts_below=seen.starts_below,
         loc=firing.event.loc if firing else membrane.read.loc,

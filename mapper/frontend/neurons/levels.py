@@ -21,8 +21,9 @@ from mapper.frontend.neurons.resets import (
     levels_of,
     read_firing,
 )
+from mapper.frontend.neurons.rows import Part, Row, reaching
 from mapper.ir.core import Array
-from mapper.ir.levels import RoundedLevels
+from mapper.ir.levels import RoundedLevels, Rounding
 
 _LOOKED_AT = 8
 """Levels above and below 0 that an update is looked at for; the check on numbers has them all."""
@@ -34,21 +35,21 @@ class Joint:
 
     rule: ResetRule
     firing: Firing
-    told: Mapping[Atom, Form]
-    """Comparisons in terms of the level; those that need one another are told by one of them."""
+    row: Row
+    """What the others tell of the level that the event of its firing stands for."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class _Row:
-    """Thresholds of one membrane: each ``least[event]`` and what is above it turns it on."""
+    """Thresholds of one membrane, and what is rounded of it within other bounds."""
 
     event: Counts
     levels: RoundedLevels
-    least: Mapping[Fires, int]
+    parts: Row
 
     def outcome(self, form: Form, level: int) -> Form:
         """Return a form for one level."""
-        on = {event: float(level >= least) for event, least in self.least.items()}
+        on = {event: float(part.of(level)) for event, part in self.parts.items()}
         on[self.event] = float(level)
         known: dict[Atom, Form] = {
             event: Form(form.shape, {ONE: np.asarray(value)}) for event, value in on.items()
@@ -64,10 +65,9 @@ def joint_of(update: Form, read: Input, levels: Levels) -> Joint | None:
         read: The membrane before.
         levels: What each comparison of the neuron compares with zero, or rounds.
     """
-    plain = [event for event in levels if not isinstance(event, Counts)]
-    if len(levels) < 2 or not plain:
+    if len(levels) < 2:
         return None
-    row = _row(update.shape, levels, read)
+    row = _row(update, levels, read)
     if row is None:
         return None
     rest = row.outcome(update, 0)
@@ -77,7 +77,7 @@ def joint_of(update: Form, read: Input, levels: Levels) -> Joint | None:
     if firing is None:
         return None
     rule = _reset(row, update, rest, firing)
-    return None if rule is None else Joint(rule=rule, firing=firing, told=_told(row, update.shape))
+    return None if rule is None else Joint(rule=rule, firing=firing, row=row.parts)
 
 
 def unlimited(firing: Firing | None) -> Iterator[str]:
@@ -92,15 +92,17 @@ def unlimited(firing: Firing | None) -> Iterator[str]:
         )
 
 
-def _row(shape: forms.Shape, levels: Levels, read: Input) -> _Row | None:
+def _row(update: Form, levels: Levels, read: Input) -> _Row | None:
     """Find the one rule that all thresholds follow."""
-    counts = [event for event in levels if isinstance(event, Counts)]
     pivot: Monomial = frozenset([read])
-    first = counts[0] if counts else next(iter(levels))
-    scale = levels[first].terms.get(pivot)
-    if scale is None or len(counts) > 1:
+    counts = [event for event in levels if isinstance(event, Counts)]
+    first: Fires | None = widest(counts) if counts else next(iter(levels))
+    if first is None:
         return None
-    ref = Form(shape, {m: c for m, c in levels[first].terms.items() if m != ONE})
+    scale = levels[first].terms.get(pivot)
+    if scale is None:
+        return None
+    ref = levels[first]  # thresholds are where what the first one compares or rounds passes them
     starts: dict[Fires, tuple[Array, bool]] = {}
     for event, level in levels.items():
         if pivot not in level.terms or np.any(scale == 0):
@@ -110,45 +112,103 @@ def _row(shape: forms.Shape, levels: Levels, read: Input) -> _Row | None:
         if not np.all(factor > 0) or not is_constant(rest, level):
             return None
         starts[event] = (compress(np.asarray(-rest.constant / factor)), event.strict)
-    if counts:
-        return _row_of_count(counts[0], starts)
-    return _row_of_thresholds(ref, starts)
-
-
-def _row_of_count(count: Counts, starts: Mapping[Fires, tuple[Array, bool]]) -> _Row | None:
-    """Thresholds beside what is rounded are where some of its levels begin."""
-    if np.any(starts[count][0] != 0):
+    if not isinstance(first, Counts):
+        return _row_of_thresholds(ref, starts, update, read)
+    parts = parts_of(first, starts)
+    if parts is None:
         return None
+    return _Row(event=first, levels=levels_of(first), parts=parts)
+
+
+def widest(counts: Sequence[Counts]) -> Counts | None:
+    """Return the count whose bounds are around those of all others; None where there is none."""
+    for count in counts:
+        low, high = count.wanted
+        if all(
+            low <= other.wanted[0] and other.wanted[1] <= high and other.nearest == count.nearest
+            for other in counts
+        ):
+            return count
+    return None
+
+
+def parts_of(count: Counts, starts: Mapping[Fires, tuple[Array, bool]]) -> Row | None:
+    """Return what comparisons beside a count tell of its level; None where one tells another.
+
+    Args:
+        count: What is rounded, ``starts[count]`` with it.
+        starts: Where each begins to be above 0, in what the count rounds, and whether past that
+            only.
+    """
     levels = levels_of(count)
-    least: dict[Fires, int] = {}
+    parts: dict[Fires, Part] = {}
     for event, (start, past) in starts.items():
-        if event is count:
+        if isinstance(event, Counts):
+            if np.any(start != 0) or event.nearest != count.nearest:
+                return None
+            if event is not count:
+                parts[event] = Part(low=event.wanted[0], high=event.wanted[1])
             continue
         for level, (at, passed) in enumerate(levels.starts(False), levels.low + 1):
             if passed == past and close(start, np.asarray(at)):
-                least[event] = level
-        if event not in least:
+                parts[event] = reaching(level)
+        if event not in parts:
             return None
-    return _Row(event=count, levels=levels, least=least)
+    return parts
 
 
-def _row_of_thresholds(ref: Form, starts: Mapping[Fires, tuple[Array, bool]]) -> _Row | None:
-    """Thresholds in a row, of both signs or of one, are multiples of the first above 0."""
+def _row_of_thresholds(
+    ref: Form, starts: Mapping[Fires, tuple[Array, bool]], update: Form, read: Input
+) -> _Row | None:
+    """Thresholds in a row, of both signs or of one, are multiples of the first above 0.
+
+    How many of them are on at level 0 is what they all fit.
+    """
     ordered = sorted(starts, key=lambda event: float(np.mean(starts[event][0])))
-    above = [event for event in ordered if np.all(starts[event][0] > 0)]
-    below = [event for event in ordered if np.all(starts[event][0] < 0)]
-    if not above or len(above) + len(below) < len(ordered):
+    for below in range(len(ordered)):
+        known: dict[Atom, Form] = {
+            event: Form(update.shape, {ONE: np.asarray(float(place < below))})
+            for place, event in enumerate(ordered)
+        }
+        rest = forms.substitute(update, known)
+        share = np.asarray(rest.coefficient(read))
+        if np.any(share == 0):
+            continue  # a value is what it is set to there, and not level 0
+        offset = np.asarray(rest.constant * ref.coefficient(read) / share - ref.constant)
+        measured = {e: (compress(start + offset), past) for e, (start, past) in starts.items()}
+        whole = forms.add(ref, forms.of_array(offset))
+        if (row := _row_from(ordered, below, measured, whole)) is not None:
+            return row
+    return None
+
+
+def _row_from(
+    ordered: Sequence[Fires],
+    on: int,
+    starts: Mapping[Fires, tuple[Array, bool]],
+    ref: Form,
+) -> _Row | None:
+    """Read thresholds of a membrane, of which so many are on at level 0."""
+    below, above = ordered[:on], ordered[on:]
+    if not all(np.all(starts[event][0] > 0) for event in above):
         return None
     first, past = starts[above[0]]
-    for rounding, unit, strict in (("toward-zero", first, past), ("half-even", 2 * first, False)):
-        levels = RoundedLevels(low=-len(below), high=len(above), rounding=rounding)  # type: ignore[arg-type]
+    ways: tuple[tuple[Rounding, Array, bool], ...] = (
+        ("toward-zero", first, past),
+        ("half-even", 2 * first, False),
+        ("half-up", 2 * first, False),
+    )
+    for rounding, unit, strict in ways:
+        if rounding == "half-up" and below:
+            continue  # which no rounding of a count says
+        levels = RoundedLevels(low=-len(below), high=len(above), rounding=rounding)
         wanted = list(levels.starts(strict))
         given = [starts[event] for event in ordered]
         pairs = list(zip(given, wanted, strict=True))
         if all(p == q and close(start, at * unit) for (start, p), (at, q) in pairs):
-            least = {event: levels.low + 1 + k for k, event in enumerate(ordered)}
+            parts = {event: reaching(levels.low + 1 + k) for k, event in enumerate(ordered)}
             return _Row(
-                event=_event(ordered, ref, unit, levels, strict), levels=levels, least=least
+                event=_event(ordered, ref, unit, levels, strict), levels=levels, parts=parts
             )
     return None
 
@@ -157,13 +217,13 @@ def _event(
     ordered: Sequence[Fires], ref: Form, unit: Array, levels: RoundedLevels, strict: bool
 ) -> Counts:
     """Make the one event that thresholds in a row are together."""
-    first = ordered[0]
+    first, before = ordered[0], 0.5 if levels.rounding == "half-up" else 0.0
     return Counts(
         name=first.name,
         shape=first.shape,
         type=levels.type,
         loc=first.loc,
-        level=forms.scale(ref, 1.0 / unit),
+        level=forms.add(forms.scale(ref, 1.0 / unit), forms.of_array(np.asarray(before))),
         strict=strict,
         tensor=first.tensor,
         low=levels.low,
@@ -171,18 +231,6 @@ def _event(
         wanted=(levels.low, levels.high),
         nearest=levels.rounding == "half-even",
     )
-
-
-def _told(row: _Row, shape: forms.Shape) -> dict[Atom, Form]:
-    """Say the lowest threshold by the level and the others, so that sums of all say the level."""
-    if len(row.least) < row.levels.thresholds:
-        return {}
-    lowest, *others = sorted(row.least, key=lambda event: row.least[event])
-    told = forms.of_atom(row.event, shape)
-    told = forms.subtract(told, forms.of_array(np.full((), float(row.levels.low))))
-    for event in others:
-        told = forms.subtract(told, forms.of_atom(event, shape))
-    return {lowest: told}
 
 
 def _reset(row: _Row, update: Form, rest: Form, firing: Firing) -> ResetRule | None:

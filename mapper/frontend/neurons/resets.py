@@ -259,17 +259,32 @@ def read_firing(
     if not np.all(factor > 0) or not is_constant(rest, level):
         return None
     if isinstance(event, Counts):
-        if np.any(np.abs(rest.constant) > TOLERANCE):
+        levels = _rounded_with(event, rest.constant)
+        if levels is None:
             return None  # rounded with a fraction of a spike before it
         return Firing(
             event=event,
             threshold=compress(np.asarray(1.0 / factor)),
             strict=event.strict,
             phase=phase,
-            levels=levels_of(event),
+            levels=levels,
         )
     threshold = compress(np.asarray(-rest.constant / factor))
     return Firing(event=event, threshold=threshold, strict=event.strict, phase=phase)
+
+
+def _rounded_with(count: Counts, before: Array) -> RoundedLevels | None:
+    """Return the levels of a count of the membrane and what is added before: nothing, or a half.
+
+    A half makes the nearest of what is rounded down. Of anything else there are no levels.
+    """
+    levels = levels_of(count)
+    if np.all(np.abs(before) <= TOLERANCE):
+        return levels
+    half = bool(np.all(np.abs(before - 0.5) <= TOLERANCE))
+    if count.nearest or levels.low or not half:
+        return None  # below 0 what is rounded toward zero is not the nearest
+    return replace(levels, rounding="half-up")
 
 
 def levels_of(count: Counts) -> RoundedLevels:

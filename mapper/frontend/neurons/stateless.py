@@ -4,7 +4,7 @@ Integer training with a single time step leaves ``Round(Clip(x, 0, D))`` between
 neuron whose membrane is its input, and all that it needs is a place on the hardware.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -12,9 +12,12 @@ from mapper.diagnostics import refuse
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Atom, Counts, Fires, Form, Input
 from mapper.frontend.neurons.fit import Fitted, Gains, Pair, common_factor
+from mapper.frontend.neurons.levels import parts_of, widest
 from mapper.frontend.neurons.resets import Firing, UnfitError, levels_of
+from mapper.frontend.neurons.rows import Row, threshold_event
 from mapper.frontend.neurons.states import Dynamics, live_comparisons
 from mapper.frontend.onnx.trace import Trace
+from mapper.ir.core import Array
 from mapper.ir.leaks import NOT_ROUNDED
 
 
@@ -29,16 +32,16 @@ def keeping_nothing(trace: Trace) -> Dynamics | None:
         MappingError: ``unsupported-neuron`` for more levels than a neuron has.
     """
     live = live_comparisons(trace)
-    counts = [event for event in live if isinstance(event, Counts)]
-    if not counts or len(counts) < len(live):
+    rows = _rows(live)
+    if rows is None:
         return None
-    for count in counts:
+    for count in rows:
         if any(isinstance(atom, Fires) for atom in forms.depends_on(count.level)):
             return None
     found: list[Fitted] = []
-    for count, name in zip(counts, _names(counts, trace), strict=True):
+    for count, name in zip(rows, _names(list(rows), trace), strict=True):
         try:
-            found.append(_neuron(count, name))
+            found.append(_neuron(count, name, rows[count]))
         except UnfitError as error:
             raise refuse(
                 "unsupported-neuron",
@@ -47,6 +50,32 @@ def keeping_nothing(trace: Trace) -> Dynamics | None:
                 help=error.help,
             ) from error
     return Dynamics(neurons=tuple(found), echoes=(), kept=())
+
+
+def _rows(live: Sequence[Fires]) -> dict[Counts, Row] | None:
+    """Return what is rounded, with what other comparisons of the same number tell of it.
+
+    None where nothing is rounded, or something is compared that nothing rounds.
+    """
+    alike: dict[object, list[Fires]] = {}
+    for event in live:
+        moving = forms.subtract(event.level, forms.of_array(event.level.constant))
+        alike.setdefault(forms.key_of(moving), []).append(event)
+    rows: dict[Counts, Row] = {}
+    for events in alike.values():
+        count = widest([event for event in events if isinstance(event, Counts)])
+        if count is None:
+            return None
+        base = count.level.constant
+        starts = {e: (np.asarray(base - e.level.constant), e.strict) for e in events}
+        try:
+            parts = parts_of(count, starts)
+        except UnfitError:
+            parts = {}  # its neuron has no such levels, which is refused in its place
+        if parts is None:
+            return None
+        rows[count] = parts
+    return rows or None
 
 
 def _names(counts: list[Counts], trace: Trace) -> Iterator[str]:
@@ -60,23 +89,41 @@ def _names(counts: list[Counts], trace: Trace) -> Iterator[str]:
         yield name
 
 
-def _neuron(count: Counts, name: str) -> Fitted:
+def _neuron(count: Counts, name: str, row: Row) -> Fitted:
     """Return the neuron whose membrane is what is rounded, in units of its threshold."""
-    zero, level = np.zeros(()), count.level
+    level = count.level
     factor = common_factor(level)
     if not np.all(factor > 0):
         factor = np.ones(())
     inside = forms.scale(level, 1.0 / factor)
     bias = inside.constant
-    drive = forms.subtract(inside, forms.of_array(bias))
     firing = Firing(
         event=count, threshold=1.0 / factor, strict=False, phase="same", levels=levels_of(count)
     )
-    read = Input(name=name, shape=count.shape, loc=count.loc)
-    after = Atom(name=f"{name}.next", shape=count.shape, loc=count.loc)
+    return _keeping_nothing(name, forms.subtract(inside, forms.of_array(bias)), bias, firing, row)
+
+
+def alone(neuron: Fitted, level: int) -> Fitted:
+    """Return the neuron that reads one threshold of another alone, and keeps nothing.
+
+    It fires where the level is reached, above 0; from 0 down, where it is not.
+    """
+    assert neuron.firing is not None  # it has levels
+    event = threshold_event(neuron.firing.event, neuron.row, level)
+    given = forms.of_atom(neuron.firing.event, neuron.shape)
+    drive = given if level > 0 else forms.negate(given)
+    half = np.asarray(level - 0.5 if level > 0 else 0.5 - level)  # between two levels
+    firing = Firing(event=event, threshold=half, strict=False, phase="same")
+    return _keeping_nothing(f"{event.tensor}.membrane", drive, np.zeros(()), firing, {})
+
+
+def _keeping_nothing(name: str, drive: Form, bias: Array, firing: Firing, row: Row) -> Fitted:
+    event, zero = firing.event, np.zeros(())
+    read = Input(name=name, shape=event.shape, loc=event.loc)
+    after = Atom(name=f"{name}.next", shape=event.shape, loc=event.loc)
     return Fitted(
-        shape=level.shape,
-        membrane=Pair(read=read, output="", form=Form(level.shape, {}), after=after),
+        shape=drive.shape,
+        membrane=Pair(read=read, output="", form=Form(drive.shape, {}), after=after),
         current=None,
         drive=drive,
         leak=zero,
@@ -92,9 +139,9 @@ def _neuron(count: Counts, name: str) -> Fitted:
         reset_phase="same",
         spike_phase="same",
         floor=None,
-        events=frozenset([count]),
-        told={},
+        events=frozenset([event, *row]),
+        row=row,
         echoes={},
         starts_below=False,
-        loc=count.loc,
+        loc=event.loc,
     )

@@ -9,11 +9,13 @@ from mapper.frontend.algebra.forms import (
     Fires,
     Form,
     Input,
+    Magnitude,
+    Monomial,
     NotAffineError,
     Shape,
     of_array,
 )
-from mapper.ir.core import SPIKE, IntType
+from mapper.ir.core import SPIKE, Array, IntType
 from mapper.ir.levels import MOST_SPIKES, Rounding, start_of
 
 
@@ -38,6 +40,8 @@ class Comparisons:
             return forms.of_function(lambda v: v > 0 if strict else v >= 0, [level])
         if isinstance(count := _count_in(level), Counts) and not count.operands:
             return self._count_above(count, level, strict, loc)
+        if isinstance(count, Magnitude):
+            return self._far_from_zero(count, level, strict, name=name, shape=shape, loc=loc)
         if _falls(level):
             above = self.above_zero(
                 forms.negate(level), not strict, name=name, shape=shape, loc=loc
@@ -58,6 +62,30 @@ class Comparisons:
             self._by_key[key] = fires
             self.all.append(fires)
         return forms.of_atom(fires, level.shape)
+
+    def _far_from_zero(
+        self, size: Magnitude, level: Form, strict: bool, *, name: str, shape: Shape, loc: str
+    ) -> Form:
+        """Compare how far something is from 0: one of both signs reaches that, or passes it."""
+        factor, (inside,) = level.coefficient(size), size.operands
+        if np.all(factor < 0):
+            negated = forms.negate(level)
+            far = self._far_from_zero(size, negated, not strict, name=name, shape=shape, loc=loc)
+            return forms.subtract(of_array(np.ones(())), far)
+        least = -level.constant / factor
+        if not np.all(factor > 0) or not (np.all(least > 0) or least.ndim == 0):
+            raise NotAffineError("compares how far numbers are from 0 with one for each neuron")
+        if np.all(least < 0) or (np.all(least == 0) and not strict):
+            return Form(level.shape, {forms.ONE: np.ones(())})
+        inside = forms.reshape(inside, level.shape)
+        ways = (inside, forms.negate(inside))
+        above, below = (
+            self.above_zero(
+                forms.subtract(way, of_array(least)), strict, name=name, shape=shape, loc=loc
+            )
+            for way in ways
+        )
+        return forms.add(above, below)
 
     def _count_above(self, count: Counts, level: Form, strict: bool, loc: str) -> Form:
         """Compare a count with a number: its level reaches, or passes, where the count begins."""
@@ -132,6 +160,57 @@ class Comparisons:
             self._by_key[key] = count
             self.all.append(count)
         return forms.of_atom(count, level.shape)
+
+
+def nested(form: Form) -> Form:
+    """Return a form in which no two comparisons of one number multiply each other.
+
+    Where the number passes the higher of two thresholds it has passed the lower one, and where it
+    counts anything it has passed all below its first level.
+    """
+    if not any(sum(isinstance(a, Fires) for a in m) > 1 for m in form.terms):
+        return form
+    terms: dict[Monomial, Array] = {}
+    for monomial, coefficient in form.terms.items():
+        least = monomial - _passed(monomial)
+        terms[least] = terms.get(least, np.zeros(())) + coefficient
+    return Form(form.shape, {m: c for m, c in terms.items() if np.any(c != 0) or m == forms.ONE})
+
+
+def _passed(monomial: Monomial) -> set[Atom]:
+    """Return thresholds in a product that lie below others of the same number."""
+    rows: dict[object, list[Fires]] = {}
+    for atom in sorted(monomial, key=lambda atom: atom.order):
+        if isinstance(atom, Fires) and not (isinstance(atom, Counts) and atom.wanted[0] < 0):
+            moving = forms.subtract(atom.level, of_array(atom.level.constant))
+            rows.setdefault(forms.key_of(moving), []).append(atom)
+    passed: set[Atom] = set()
+    for row in rows.values():
+        counts = [event for event in row if isinstance(event, Counts)]
+        highest = max(counts or row, key=_highest)
+        passed |= {event for event in row if event not in counts and _below(event, highest)}
+    return passed
+
+
+def _highest(event: Fires) -> tuple[float, bool]:
+    """Return what thresholds are ordered by."""
+    start, past = _begins(event)
+    return float(np.max(start)), past
+
+
+def _below(event: Fires, other: Fires) -> bool:
+    """Say whether a comparison is on wherever another one, of the same number, is."""
+    (start, strict), (at, past) = _begins(event), _begins(other)
+    alike = (start == at) & (past or not strict)
+    return event is not other and bool(np.all((start < at) | alike))
+
+
+def _begins(event: Fires) -> tuple[Array, bool]:
+    """Return where a comparison comes on, in what moves it, and whether past that only."""
+    start, past = 0.0, event.strict
+    if isinstance(event, Counts):
+        start, past = start_of(1, "half-even" if event.nearest else "toward-zero", strict=False)
+    return np.asarray(start - event.level.constant), past
 
 
 def _count_in(level: Form) -> Atom | None:

@@ -9,15 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from mapper.frontend.algebra import forms
-from mapper.frontend.algebra.forms import Clamp, Counts, Fires, Form, NotAffineError, Opaque
+from mapper.frontend.algebra.forms import (
+    Clamp,
+    Counts,
+    Fires,
+    Form,
+    Magnitude,
+    NotAffineError,
+    Opaque,
+    of_array,
+)
 from mapper.frontend.onnx.node import Node
 from mapper.frontend.onnx.refusals import ONE_SPIKE_HELP
 from mapper.ir.core import Array
-
-
-@dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
-class Magnitude(Opaque):
-    """How far its one operand is from 0: only rounding it down leads on to a count."""
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
@@ -44,11 +48,11 @@ def nearest(node: Node, x: Form) -> Form:
 
 def rounded_down(node: Node, x: Form) -> Form:
     """``Floor``, of what is 0 or more: rounded toward zero."""
-    (atom, factor) = _alone(x)
+    (atom, factor) = alone(x)
     if isinstance(atom, Magnitude):
         (inside,) = atom.operands
         whole = toward_zero(node, forms.scale(inside, factor))
-        (count, _) = _alone(whole)
+        (count, _) = alone(whole)
         if isinstance(count, Counts) and count.above is not None:
             positive = forms.of_atom(count.above, x.shape)
             return forms.subtract(forms.scale(positive, 2.0), whole)
@@ -77,7 +81,7 @@ def rounded_up(node: Node, x: Form) -> Form:
 def chosen_by_sign(node: Node) -> Form | None:
     """``Where(x >= 0, Floor(x), Ceil(x))``, or the other way round: rounded toward zero."""
     condition, *ends = (node.form(k) for k in range(3))
-    (down, one), (up, other) = map(_alone, ends)
+    (down, one), (up, other) = map(alone, ends)
     if isinstance(up, Floored) and np.all(one == -1):
         (down, one), (up, other) = (up, other), (down, one)
         condition = forms.subtract(forms.of_array(np.ones(())), condition)
@@ -92,10 +96,10 @@ def chosen_by_sign(node: Node) -> Form | None:
 
 def _tells_sign(condition: Form, x: Form) -> bool:
     """Say whether a condition is on above 0 and off below: it compares some multiple of ``x``."""
-    (event, factor) = _alone(condition)
+    (event, factor) = alone(condition)
     if not isinstance(event, Fires) or not np.all(factor == 1):
         return False
-    (state, share), (other, part) = _alone(event.level), _alone(x)
+    (state, share), (other, part) = alone(event.level), alone(x)
     return state is other and state is not None and bool(np.all(share * part > 0))
 
 
@@ -118,7 +122,7 @@ def _counted(node: Node, inside: Form, low: float, high: float, *, nearest: bool
 
 def narrowed(node: Node, x: Form, bound: Array) -> Form | None:
     """Return ``max(x, bound)`` of a count; None where ``x`` is none."""
-    (count, factor) = _alone(x)
+    (count, factor) = alone(x)
     if isinstance(count, Floored) and np.all(factor == 1) and np.all(bound == 0):
         inside, low, high = _unbounded(count.operands[0])
         inside = forms.reshape(inside, x.shape)
@@ -134,7 +138,7 @@ def narrowed(node: Node, x: Form, bound: Array) -> Form | None:
     return forms.scale(_counted(node, level, low, high, nearest=count.nearest), factor)
 
 
-def _alone(x: Form) -> tuple[forms.Atom | None, Array]:
+def alone(x: Form) -> tuple[forms.Atom | None, Array]:
     """Return the one atom that a form is a multiple of, with the factor; None else."""
     if len(x.terms) == 1:
         ((monomial, factor),) = x.terms.items()
@@ -144,13 +148,17 @@ def _alone(x: Form) -> tuple[forms.Atom | None, Array]:
 
 
 def _unbounded(x: Form) -> tuple[Form, float, float]:
-    """Take the bounds off a form: what is inside, the lowest and the highest."""
+    """Take the bounds off a form: what is inside, the lowest and the highest.
+
+    A number may be added outside them.
+    """
     low, high = -np.inf, np.inf
     while True:
-        (clamp, factor) = _alone(x)
+        more = of_array(x.constant)
+        (clamp, factor) = alone(forms.subtract(x, more))
         if not isinstance(clamp, Clamp):
             return x, low, high
-        bounds = np.unique(factor * clamp.bound)
+        bounds = np.unique(factor * clamp.bound + x.constant)
         if len(bounds) != 1:
             raise NotAffineError("rounds what is bounded otherwise from neuron to neuron")
         if np.all(factor > 0):
@@ -159,4 +167,4 @@ def _unbounded(x: Form) -> tuple[Form, float, float]:
             high = max(min(high, float(bounds[0])), low)
         else:
             raise NotAffineError("rounds what is bounded from above here and from below there")
-        x = forms.scale(forms.reshape(clamp.inside, x.shape), factor)
+        x = forms.add(forms.scale(forms.reshape(clamp.inside, x.shape), factor), more)

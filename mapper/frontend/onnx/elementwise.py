@@ -45,9 +45,10 @@ def less_or_equal(node: Node) -> Form:
 def sign(node: Node) -> Form:
     """``Sign(Relu(x))`` and ``Relu(Sign(x))`` are how some surrogates write ``x > 0``."""
     x = node.form(0)
-    clamp = x.alias
-    if isinstance(clamp, Clamp) and np.all(clamp.bound == 0):
-        return node.above_zero(forms.reshape(clamp.inside, x.shape), True)
+    (clamp, factor) = counting.alone(x)
+    if isinstance(clamp, Clamp) and np.all(clamp.bound == 0) and np.all(factor > 0):
+        inside = forms.scale(forms.reshape(clamp.inside, x.shape), factor)
+        return node.above_zero(inside, True)
     above = node.above_zero(x, True)
     if forms.is_at_least_zero(x):
         return above
@@ -163,7 +164,12 @@ def absolute(node: Node) -> Form:
     x = node.form(0)
     if forms.is_at_least_zero(x):
         return x
-    return forms.of_function(np.abs, [x]) if forms.of_spikes(x) else counting.magnitude(node, x)
+    if forms.of_spikes(x):
+        return forms.of_function(np.abs, [x])
+    if isinstance(x.alias, Counts):  # turned where it is below 0
+        above = forms.scale(node.above_zero(x, False), 2.0)
+        return forms.multiply(x, forms.subtract(above, of_array(np.ones(()))))
+    return counting.magnitude(node, x)
 
 
 def rounded(

@@ -25,7 +25,7 @@ from onnx import (
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Form, Input, NotAffineError, Opaque, Shape
-from mapper.frontend.onnx.comparisons import Comparisons
+from mapper.frontend.onnx.comparisons import Comparisons, nested
 from mapper.frontend.onnx.constants import (
     MAX_COMPUTED,
     MAX_ELEMENTS,
@@ -246,6 +246,8 @@ def _computed(node: Node, operator: Operator, state: Trace) -> Sequence[Tensor]:
     results = operator.rule(node)
     if operator.is_checked and node is given:
         state.interior[node.name] = node.proto
+    if isinstance(results, Form) and operator.kind == "elementwise":
+        results = nested(results)
     return [results] if isinstance(results, Constant | Form) else results
 
 

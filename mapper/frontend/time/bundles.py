@@ -13,7 +13,7 @@ from onnx import NodeProto
 from mapper.frontend.onnx.einsum import equation_of
 from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.onnx.operators.row import Through
-from mapper.frontend.time import moving, neurons, picking
+from mapper.frontend.time import moving, neurons, picking, slots
 from mapper.frontend.time.delays import convolved
 from mapper.frontend.time.graded import simplified
 from mapper.frontend.time.parts import (
@@ -168,6 +168,15 @@ def _reduced(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     keeps = bool(number(proto, "keepdims", 1))
     if tensor.axis not in axes:
         gone = 0 if keeps else sum(axis < tensor.axis for axis in axes)
+        if operator_of(proto).time.side_by_side == "Sum":
+            sums = [slots.added_up(tape, part, axes, proto) for part in tensor.parts]
+            found = [total for total in sums if total is not None]
+            if len(found) == len(sums):
+                shape = found[0].shape
+                shape = shape if keeps else tuple(n for k, n in enumerate(shape) if k not in axes)
+                return [
+                    bundled(tensor.axis - gone, [tape.reshaped(one, shape, proto) for one in found])
+                ]
         return lifted(tape, proto, inputs, tensor.axis - gone)
     parts = tensor.parts
     if others := sorted(axes - {tensor.axis}):

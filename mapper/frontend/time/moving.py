@@ -7,7 +7,7 @@ import numpy as np
 from onnx import NodeProto
 
 from mapper.frontend.onnx.operators import operator_of
-from mapper.frontend.time import delays
+from mapper.frontend.time import delays, slots
 from mapper.frontend.time.parts import (
     Inputs,
     Settings,
@@ -89,6 +89,10 @@ def reshaped(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     if not isinstance(tensor, Bundle):
         return [tape.reshaped(tensor, target, proto)]
     axis = _where_axis(tensor.shape, tensor.axis, target)
+    if axis is None and (steps := slots.among_steps(tape, tensor, target, proto)) is not None:
+        return [steps]
+    if axis is None and (steps := slots.of_steps(tape, tensor, target, proto)) is not None:
+        return [steps]
     if axis is None:
         return [tape.reshaped(whole(tape, tensor, proto), target, proto)]
     shape = (*target[:axis], 1, *target[axis + 1 :])

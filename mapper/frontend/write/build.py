@@ -36,8 +36,9 @@ class _Builder:
         self.dynamics = dynamics
         self.plan = Plan(trace, dynamics)
         self.names = self._claimed_names()
-        self.unkept = [n.membrane.read for n in dynamics.neurons if n.keeps_nothing]
-        own = [read.name for read in self.unkept]
+        neurons = (*dynamics.neurons, *self.plan.alone.values())
+        self.unkept = [n.membrane for n in neurons if n.keeps_nothing]
+        own = [pair.read.name for pair in self.unkept]
         self.out = OpWriter(trace.path.stem, {*trace.inputs, *trace.outputs, *own})
         self.memories: list[State] = []
         self.called = unit_names(self.plan.units, trace)
@@ -130,8 +131,8 @@ class _Builder:
     def _read_states(self) -> None:
         for pair in self.plan.pairs:
             self.out.values[pair.read] = Value(pair.read.name, FLOAT, pair.read.shape)
-        for read in self.unkept:
-            self.out.values[read] = Value(read.name, FLOAT, read.shape)
+        for pair in self.unkept:
+            self.out.values[pair.read] = Value(pair.read.name, FLOAT, pair.read.shape)
         for echo in self.dynamics.echoes:
             atom = self.trace.inputs[echo.read]
             self.out.values[atom] = Value(atom.name, atom.type, atom.shape)
@@ -249,8 +250,7 @@ class _Builder:
         by_name = {pair.read.name: self._state(pair) for pair in self.plan.pairs}
         by_name |= {e.read: self._echo(e.read, e.output) for e in self.dynamics.echoes}
         yield from (by_name[name] for name in self.trace.inputs if name in by_name)
-        for neuron in (n for n in self.dynamics.neurons if n.keeps_nothing):
-            pair = neuron.membrane
+        for pair in self.unkept:
             yield State(read=self.out.values[pair.read], next=self.out.values[pair.after].name)
         yield from self.memories
 

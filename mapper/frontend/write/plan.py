@@ -1,12 +1,15 @@
 """Decide what is written in which order, once every neuron is known."""
 
 from collections.abc import Iterator
+from functools import partial
 from graphlib import CycleError, TopologicalSorter
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.algebra import forms
-from mapper.frontend.algebra.forms import Atom, Fires, Form
+from mapper.frontend.algebra.forms import Atom, Form
 from mapper.frontend.neurons.fit import Fitted
+from mapper.frontend.neurons.rows import in_levels
+from mapper.frontend.neurons.stateless import alone
 from mapper.frontend.neurons.states import Dynamics, expressed
 from mapper.frontend.onnx.layers import Layer
 from mapper.frontend.onnx.trace import Trace
@@ -31,6 +34,8 @@ class Plan:
         }
         returned = {p.output for p in self.pairs} | {e.output for e in dynamics.echoes}
         self.ports = [n for n in trace.outputs if n not in returned] or self._readable()
+        self.alone: dict[tuple[Fitted, int], Fitted] = {}
+        """Neurons that read one threshold of another one alone, by that and its level."""
         self.remembered: set[Fitted] = set()
         """Neurons whose spike of the step before is a state, because this step's input needs it."""
         self.units = self._ordered()
@@ -62,15 +67,23 @@ class Plan:
         for neuron in {self._events[a]: None for a in known.atoms() if a in self._events}:
             assert neuron.firing is not None  # it has spikes
             spike = forms.of_atom(self.spikes[neuron], form.shape)
-            known = neuron.heard(known)
             if neuron.firing.levels.is_spike:
                 known = forms.substitute(known, dict.fromkeys(neuron.events, spike))
                 continue
-            known = forms.substitute(known, {neuron.firing.event: spike})
-            left = neuron.events.intersection(known.atoms())
-            if left:
-                raise _split(neuron, min(left, key=lambda atom: atom.order))
+            event, levels = neuron.firing.event, neuron.firing.levels
+            ends, threshold = (levels.low, levels.high), partial(self._threshold, neuron)
+            known = in_levels(known, event, neuron.row, ends, threshold)
+            known = forms.substitute(known, {event: spike})
         return known
+
+    def _threshold(self, neuron: Fitted, level: int) -> Atom:
+        """Return the spike of what reads one threshold of a neuron alone."""
+        if (neuron, level) not in self.alone:
+            own = alone(neuron, level)
+            self.alone[neuron, level] = own
+            self.spikes[own] = _spike_of(own)
+            self.written_by |= dict.fromkeys(self._results(own), own)
+        return self.spikes[self.alone[neuron, level]]
 
     def _results(self, neuron: Fitted) -> Iterator[Atom]:
         if neuron in self.spikes:
@@ -125,16 +138,6 @@ def _spike_of(neuron: Fitted) -> Atom:
     event = neuron.firing.event
     type = neuron.firing.levels.type
     return Atom(name=event.tensor, shape=neuron.membrane.read.shape, type=type, loc=event.loc)
-
-
-def _split(neuron: Fitted, event: Fires) -> MappingError:
-    return refuse(
-        "unsupported-neuron",
-        f"the neuron with state {neuron.membrane.read.name!r} gives several spikes a step, and one "
-        "threshold of it is read alone",
-        loc=event.loc,
-        help="let other layers read how many spikes it gives",
-    )
 
 
 def _age(unit: Unit) -> int:
