@@ -100,11 +100,14 @@ class Search:
     def _finest(self) -> Picks:
         return tuple(layer.macros[0] for layer in self.layers)
 
-    def _searched(self, current: Picks) -> Picks:
+    def _searched(self, finest: Picks) -> Picks:
+        self._descended(finest)
+        current = self._cheapest(finest)
         while True:
-            after = self._repaired(self._descended(self._cheapest(current)))
-            if after == current or not self._saves(after, current):
-                return self._cheapest(after)
+            self._descended(self._repaired(self._descended(current)))
+            after = self._cheapest(current)
+            if not self._saves(after, current):
+                return after
             current = after
 
     # --- what is tried --------------------------------------------------------------------
@@ -132,7 +135,7 @@ class Search:
             after = self._stepped(current, moves)
             if after == current:
                 return current
-            current = self._cheapest(after)
+            current = after if self._is_good(after) else self._cheapest(after)
 
     def _repaired(self, current: Picks) -> Picks:
         """Give one layer a better readout and another a cheaper one, where that saves."""
@@ -199,9 +202,9 @@ class Search:
         return self._known[1]
 
     def _cheapest(self, current: Picks) -> Picks:
-        """Return the cheapest good assignment that is known; the current one of equals."""
+        """Return the cheapest good assignment that is known; of equals what loses least."""
         good = [one for one in self.tried if self._is_good(one)]
-        return min(good, key=lambda one: (self._goal(one), one != current, one))
+        return min(good, key=lambda one: (self._goal(one), self._lost(one), one != current, one))
 
     def _ratio(self, current: Picks, picks: Picks) -> float:
         """Return what a measured change saves for what it loses."""

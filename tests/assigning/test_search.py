@@ -117,7 +117,7 @@ def test_one_that_is_better_by_luck_sets_no_mark():
     ),
 )
 def test_the_answer_is_good_and_nearly_the_cheapest(lost, cost):
-    """Of sums there is a cheapest good one; the search is within a tenth of it, and never bad."""
+    """Of sums there is a cheapest good one; the search is within a twentieth of it, never bad."""
     measure = of_tables(lost, cost[: len(lost)])
     _, chosen = searched(measure, len(lost))
     found = measure(chosen)
@@ -125,7 +125,7 @@ def test_the_answer_is_good_and_nearly_the_cheapest(lost, cost):
     good = [one.energy_pj.nominal for one in every if sum(one.right) >= 890]
     assert sum(found.right) >= 890
     finest = 30 * len(lost)
-    assert found.energy_pj.nominal <= min(good) + 0.1 * finest
+    assert found.energy_pj.nominal <= min(good) + 0.05 * finest
 
 
 @pytest.mark.parametrize("layers", [1, 12])
