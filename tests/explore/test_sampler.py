@@ -151,6 +151,50 @@ def test_a_point_that_was_refused_is_the_worst_there_is():
         assert late.count("a") > late.count("b")
 
 
+LOST = (float("inf"), float("-inf"))
+TOLD = {
+    "all refused": (lambda point: LOST, lambda point: (2.0,)),
+    "all alike": (lambda point: (1.0, 1.0), lambda point: (0.0,)),
+    "far apart": (lambda point: (point["bits"] * 1e300, 0.5), lambda point: (0.4,)),
+    "some refused": (
+        lambda point: LOST if point["bits"] % 2 else (0.0, 0.0),
+        lambda point: (3.0 if point["bits"] % 2 else 0.0,),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+@pytest.mark.parametrize("kind", ADAPTIVE)
+def test_whatever_is_told_there_is_a_next_batch(kind, name, recwarn):
+    pytest.importorskip("optuna")
+    values, violations = TOLD[name]
+    sampling = Sampling(kind=kind, batch=5)
+    found: list[Told] = []
+    for number in range(4):
+        batch = Batch(
+            axes={"bits": tuple(range(12)), "share": (0.5, 1, 2.25)},
+            best=("min", "max"),
+            sampling=sampling,
+            number=number,
+            told=tuple(found),
+        )
+        found += [
+            Told(point=point, values=values(point), violations=violations(point))
+            for point in ask(batch)
+        ]
+    assert len(set(texts(found))) == 20
+    assert [str(one.message) for one in recwarn] == []
+
+
+@pytest.mark.parametrize("kind", ADAPTIVE)
+def test_a_space_of_one_point_is_asked_once(kind):
+    pytest.importorskip("optuna")
+    batch = Batch(
+        axes={"bits": (4,)}, best=("min",), sampling=Sampling(kind=kind), number=0, told=()
+    )
+    assert ask(batch) == ({"bits": 4},)
+
+
 def test_optuna_is_missed_by_name(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MappingError, match=r"error\[missing-extra\].*\n.*spikeloom\[explore\]"):
