@@ -1,28 +1,42 @@
 """Digests of targets, many of which have one component library."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, cast
+from typing import cast
 
 from mapper.study.case import canonical
-from targets import Library, Target, target_to_data
+from targets import Library, Macro, Target, target_to_data
+from targets.devices import Device
 from targets.plain import to_plain
 
 
 def target_digest(target: Target) -> str:
-    """Return ``mapper.study.case.digest(target_to_data(target))``, a library being written once."""
-    rest = {name: canonical(held) for name, held in _without_library(target).items()}
-    entries = {**rest, "components": _written(target.components)}
-    text = ",".join(f"{canonical(name)}:{entries[name]}" for name in sorted(entries))
-    return sha256(f"{{{text}}}".encode()).hexdigest()
+    """Return ``mapper.study.case.digest(target_to_data(target))``.
 
-
-def _without_library(target: Target) -> dict[str, Any]:
+    Libraries and devices, which are long and the same in many targets, are written once.
+    """
     # None is left out of what is written.
-    return target_to_data(replace(target, components=cast(Library, None)))
+    bare = replace(target, components=cast(Library, None), macros=())
+    entries = {name: canonical(held) for name, held in target_to_data(bare).items()}
+    entries["components"] = _written(target.components)
+    entries["macro"] = f"[{','.join(map(_macro, target.macros))}]"
+    return sha256(_object(entries).encode()).hexdigest()
+
+
+def _macro(macro: Macro) -> str:
+    held = cast(dict[str, object], to_plain(replace(macro, device=None)))
+    entries = {name: canonical(value) for name, value in held.items()}
+    if macro.device is not None:
+        entries["device"] = _written(macro.device)
+    return _object(entries)
+
+
+def _object(entries: Mapping[str, str]) -> str:
+    return f"{{{','.join(f'{canonical(name)}:{entries[name]}' for name in sorted(entries))}}}"
 
 
 @lru_cache(maxsize=64)
-def _written(library: Library) -> str:
-    return canonical(to_plain(library))
+def _written(facts: Library | Device) -> str:
+    return canonical(to_plain(facts))

@@ -12,6 +12,7 @@ from mapper.diagnostics import MappingError
 from mapper.exploration.base import Base
 from mapper.exploration.priced import price_of
 from mapper.exploration.stages import WORK, Mapped, Network
+from mapper.ir.assignment import Assignment, Choice, layer_name
 from mapper.pipeline import make_passes, run_passes
 from passes import PIPELINE
 from targets import load_preset, load_target
@@ -80,6 +81,33 @@ def test_a_point_is_what_compiling_and_pricing_it_whole_gives(graph, points):
         assert found.area_um2 == cost.total_um2
         assert found.chips == cost.chips
         assert price(replace(counts, target=design.priced), 0.2, 3, PHYSICAL) == cost
+
+
+@settings(max_examples=examples(9), deadline=None)
+@given(graph=float_networks(), data=st.data())
+def test_points_of_assigned_layers_are_what_compiling_them_whole_gives(graph, data):
+    target = load_target(data.draw(st.sampled_from(["mixed-64", "readouts-64"])))
+    network = Network(graph=graph, codes={}, samples={})
+    macros = ["", "digital", *(macro.name for macro in target.macros)]
+    choices = st.builds(
+        Choice,
+        macro=st.sampled_from(macros),
+        weight_bits=st.sampled_from([None, 2, 3]),
+        packing=st.sampled_from([None, True, False]),
+        copies=st.sampled_from([None, 2]),
+    )
+    layers = st.dictionaries(st.sampled_from([layer_name(loc) for loc in network.layers]), choices)
+    decided = st.builds(Assignment, layers=layers, weight_bits=st.sampled_from([None, 4]))
+    mapped = Mapped(network)
+    for assignment in data.draw(st.lists(decided, min_size=2, max_size=3)):
+        point = {"columns_per_readout": data.draw(st.sampled_from([1, 4]))}
+        design = Base(start=target, assignment=assignment).design(point)
+        expected, wrong = told(whole, graph, design)
+        counts, refused = told(mapped.counts, design)
+        assert refused == wrong
+        if expected is not None:
+            assert mapped.hardware(design) == expected[0]
+            assert price(counts, 0.2, 3, PHYSICAL) == expected[1]
 
 
 def test_every_pass_belongs_to_a_stage():
