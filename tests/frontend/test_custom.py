@@ -71,3 +71,23 @@ def test_a_sequence_for_a_membrane_of_another_shape_is_refused(tmp_path):
     with pytest.raises(MappingError) as caught:
         import_model(saved(proto, tmp_path))
     assert caught.value.diagnostics[0].code == "unsupported-time-form"
+
+
+def test_several_samples_at_once_are_read_side_by_side(tmp_path):
+    """``[T, 3, 4]``: no engine here runs one sample of them alone, so they stay three rows."""
+    forward = node("forward", f"i v th reset {TRAINING}", "s v_out h")
+    forward.domain = "sj_if"
+    numbers = {"no": 0.0, "th": 1.0, "reset": 0.0, "v": np.zeros((3, 4), np.float32)}
+    proto = model(
+        [node("MatMul", "x w", "i"), forward],
+        {"x": [5, 3, 4]},
+        {"s": [5, 3, 4]},
+        {**numbers, "w": 0.5 * np.eye(4, dtype=np.float32)},
+        domains=["sj_if"],
+    )
+    path = saved(proto, tmp_path)
+    assert neuron_of(proto, tmp_path).spike.shape == (3, 4)
+    spikes = np.zeros((5, 3, 4), np.float32)
+    spikes[[1, 3]] = 1  # 0.5, 1.0 fires and goes back to 0
+    verified = verify_model(path, {"x": np.ones((5, 3, 4), np.float32), "expected_s": spikes}, "x")
+    assert {r.name: r.status for r in verified.rings}["3-expected-outputs"] == "equal"

@@ -142,3 +142,26 @@ def test_a_tensor_that_is_read_whole_as_well_is_one_state(tmp_path):
 def test_a_joined_state_is_named_in_a_note(tmp_path):
     (note,) = import_model(saved(step("split"), tmp_path)).notes
     assert note == "'vi' holds 'v' and 'i' side by side: they start as 0"
+
+
+def test_membrane_and_spikes_in_one_tensor_are_told_apart_by_their_places(tmp_path):
+    """Spikes that are fed back have the shape of the membrane: their place says which they are."""
+    nodes = [
+        node("Gemm", "x w", "sums", transB=1),
+        *TAKEN["stack"]("vz", ""),
+        node("Mul", "v beta", "kept"),
+        node("Sub", "one i", "silent"),
+        node("Mul", "kept silent", "left"),
+        node("Add", "left sums", "v2"),
+        node("Greater", "v2 th", "fires"),
+        node("Cast", "fires", "s", to=F),
+        node("Unsqueeze", "v2 top", "v3"),
+        node("Unsqueeze", "s top", "s3"),
+        node("Concat", "v3 s3", "vz_out", axis=0),
+        node("Tanh", "s", "y"),
+    ]
+    ports = {"x": [1, 3], "vz": shape("stack")}
+    numbers = {**NUMBERS, "one": np.float32(1)}
+    path = saved(model(nodes, ports, {"y": [1, N], "vz_out": shape("stack")}, numbers), tmp_path)
+    x = (np.random.default_rng(1).random((STEPS, 1, 3)) < 0.6).astype(np.float32)
+    assert [r.status for r in mapper.verify_model(path, {"x": x}).rings] == ["equal", "equal"]

@@ -167,8 +167,18 @@ def _without(model: ModelProto, pairs: Mapping[str, tuple[str, _Taken, tuple[str
             taken, kind = pairs[port.name][1], port.type.tensor_type.elem_type
             ports = zip(taken.tensors, taken.shapes, strict=True)
             inputs += [helper.make_tensor_value_info(name, kind, shape) for name, shape in ports]
-    following = {name: parts for name, _, parts in pairs.values()}
-    names = [name for p in graph.output for name in following.get(p.name, (p.name,))]
+    made = (name for node in graph.node for name in node.output)
+    taken_names = {*made, *(p.name for p in (*graph.input, *graph.initializer))}
+    following: dict[str, list[str]] = {}  # each called like the state that it is the next value of
+    for output, taken, parts in pairs.values():
+        for state, part in zip(taken.tensors, parts, strict=True):
+            name = f"{state}_out"
+            while name in taken_names:
+                name += "_"
+            taken_names.add(name)
+            nodes.append(helper.make_node("Identity", [part], [name], name=name))
+            following.setdefault(output, []).append(name)
+    names = [name for p in graph.output for name in following.get(p.name, [p.name])]
     known = {port.name: port for port in graph.output}
     outputs = [known.get(name, ValueInfoProto(name=name)) for name in dict.fromkeys(names)]
     for field, held in ((graph.node, nodes), (graph.input, inputs), (graph.output, outputs)):

@@ -183,7 +183,10 @@ class _Walk:
         graph = helper.make_graph([node], "node", ports, outputs, stored)
         opsets = [helper.make_opsetid("", self.folder.opset)]
         model = helper.make_model(graph, opset_imports=opsets)
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+        try:
+            inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+        except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
+            raise _OtherwiseError from error
         found = [
             tuple(int(d.dim_value) for d in port.type.tensor_type.shape.dim)
             for port in inferred.graph.output
