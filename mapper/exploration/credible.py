@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from mapper.cost.description import READOUT_CHANNELS
 from mapper.cost.readouts import sums_digitally
-from mapper.diagnostics import Diagnostic
+from mapper.diagnostics import Diagnostic, many
 from mapper.exploration.axes import CONSTANT, Value, axis_of
 from mapper.exploration.base import DESCRIBED, Base
 from mapper.exploration.constants import unused
@@ -69,6 +69,8 @@ def _reasons(name: str, values: Values, base: Base, target: Target) -> list[str]
             f"{library.cell.node_nm:g} nm, and all else that is given there"
         ]
     reasons: list[str] = []
+    if isinstance(base.start, Target) and axis.edits(values[0]).weight_bits is not None:
+        reasons += _adders(target, values)
     for name in axis.edits(values[0]).facts:
         fact, only = plain_name(name)
         known = [macro.name for macro in target.macros]
@@ -78,6 +80,17 @@ def _reasons(name: str, values: Values, base: Base, target: Target) -> list[str]
             moved = tuple(axis.edits(value).facts[name] for value in values)
             reasons += _of_fact(fact, only, moved, target)
     return list(dict.fromkeys(reasons))
+
+
+def _adders(target: Target, values: Values) -> Iterator[str]:
+    """Yield which adders are as wide as the weights that their macro has, whatever a layer has."""
+    for macro in target.macros:
+        built = target.components.adder_tree is not None and sums_digitally(macro.readout)
+        if built and any(value != macro.weight_bits for value in values):
+            yield (
+                f"the adders of '{macro.name}' are for its weights of "
+                f"{many(macro.weight_bits, 'bit')}; vary 'macro.weight_bits', which they follow"
+            )
 
 
 def _of_fact(fact: str, only: str, values: Values, target: Target) -> Iterator[str]:

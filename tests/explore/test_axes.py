@@ -136,6 +136,7 @@ def test_facts_that_do_not_go_together_are_refused_as_a_file_is():
         ("hpadc-sar5-64", {"readout": ("adder-tree",)}, "'cell.kind' of its library"),
         ("hpadc-sar5-64", {"component.cell.current_ua": (1.0,)}, "nothing that 'cell.current_ua'"),
         ("hpadc-sar5-64", {"macro.other.wordlines": (32,)}, "no macro 'other', only sar5-64"),
+        ("digital-cim-64", {"weight_bits": (2,)}, "weights of 4 bits; vary 'macro.weight_bits'"),
         ("digital-cim-64", {"cell_bits": (2,)}, "'cell.area_um2' of its library is a number"),
         ("digital-cim-64", {"rows_per_read": (16,)}, "'cell.area_um2' of its library is a number"),
         ("memristive-snn-180nm", {"array": (64,)}, "'read_channel.latency_ns' of its library"),
