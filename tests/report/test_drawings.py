@@ -104,7 +104,7 @@ def test_the_floorplan_has_every_crossbar_in_its_slots(build):
         )
     assert plan["measured"] is False
     first = floorplan_table(plan).rows[0]
-    assert first[:3] == ("a", "0", "0 to 7")
+    assert first[:5] == ("a", "sense-amp-64", "4", "0", "0 to 7")
 
 
 def test_activity_of_a_block_is_driven_over_drivable_wordlines():
