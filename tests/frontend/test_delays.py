@@ -247,7 +247,9 @@ def test_a_ring_of_currents_waits_as_integers_on_every_engine(target, fraction, 
     assert count_actions(made, facts).layers[-1].skip_stored_bits == waits * held.bits
 
 
-def sequence(late: list, steps: int = 9, taps: np.ndarray | None = None) -> ModelProto:
+def sequence(
+    late: list, steps: int = 9, taps: np.ndarray | None = None, more: dict | None = None
+) -> ModelProto:
     """``steps`` time steps of two layers; ``late`` makes ``arrived`` of the spikes ``sent``.
 
     Both are ``[T, 1, 3]``. ``taps`` is a kernel ``[3, 1, K]``.
@@ -283,6 +285,7 @@ def sequence(late: list, steps: int = 9, taps: np.ndarray | None = None) -> Mode
         "behind": np.array([0, 0, 2, 0, 0, 1], np.int64),
         "taps": np.zeros((3, 1, 4), np.float32) if taps is None else taps.astype(np.float32),
         **{f"at{t}": np.array(t, np.int64) for t in range(steps)},
+        **(more or {}),
         **NUMBERS,
     }
     shape = [steps, 1, 3]

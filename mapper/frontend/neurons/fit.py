@@ -17,6 +17,7 @@ from mapper.frontend.algebra.forms import (
     ONE,
     Atom,
     Clamp,
+    Counts,
     Fires,
     Form,
     Input,
@@ -220,6 +221,16 @@ def _roles(pairs: Sequence[Pair], own: Sequence[Fires]) -> tuple[Pair, Pair | No
         atoms = current.form.atoms()
         if membrane.read not in atoms and not any(atom in own for atom in atoms):
             return membrane, current
+    for membrane, current in ((first, second), (second, first)):
+        rounded = [a for a in current.form.atoms() if isinstance(a, Counts) and a in own]
+        alone = all(not _touches(atom.level, [membrane.read]) for atom in rounded)
+        if rounded and alone and membrane.read not in current.form.atoms():
+            raise UnfitError(
+                f"it rounds its synaptic current {current.read.name!r}, where the leak of a "
+                "membrane alone may be rounded",
+                rounded[0].loc,
+                help="leave the rounding of the current out, or let it decay in a single step",
+            )
     raise UnfitError(
         f"its states {first.read.name!r} and {second.read.name!r} depend on each other "
         "(an adaptive threshold, or a resonator)"

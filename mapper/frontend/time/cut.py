@@ -6,6 +6,7 @@ behind the cut is computed again in step ``t``: scaling for nothing, sums, reset
 growing prices.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import networkx as nx
@@ -77,6 +78,7 @@ class Past:
         self.steps = [s for s in steps if boundary - depth <= levels[s.outputs[0]] < boundary]
         self.after = [s for s in steps if levels[s.outputs[0]] >= boundary]
         self.spiking = self._spiking()
+        self.rounded = self._rounded()
 
     def _spiking(self) -> set[Slot]:
         """Return comparisons and what elementwise nodes make of nothing else."""
@@ -86,6 +88,31 @@ class Past:
             only = bool(step.slots) and found.issuperset(step.slots)
             if again == "compare" or (only and again != "layer"):
                 found.update(step.outputs)
+        return found
+
+    def _rounded(self) -> set[Slot]:
+        """Return what rounds one tensor in several nodes that nothing else reads, with all of them.
+
+        That is a leak: ``sign(v) * floor(abs(v))``, ``v - floor(v / 4)``. A level that is rounded
+        and taken off its membrane is read elsewhere, too.
+        """
+        readers = Counter(s for step in (*self.steps, *self.after) for s in set(step.slots))
+        origins: dict[Slot, Slot] = {}
+        through: dict[Slot, set[Slot]] = {}
+        rounding: set[Slot] = set()
+        found: set[Slot] = set()
+        for step in self.steps:
+            own = [slot for slot in step.slots if slot in origins and readers[slot] == 1]
+            of = {origins[slot] if slot in own else slot for slot in step.slots}
+            if len(of) != 1 or step.operator.kind != "elementwise":
+                continue
+            (result,) = step.outputs[:1]
+            origins[result] = of.pop()
+            through[result] = {result}.union(*(through[slot] for slot in own))
+            if step.operator.time.rounds or not rounding.isdisjoint(own):
+                rounding.add(result)
+                if len(set(step.slots)) > 1:
+                    found |= through[result]
         return found
 
     def cut(self, pinned: frozenset[Slot] = frozenset()) -> list[Slot] | None:
@@ -131,6 +158,8 @@ class Past:
         of = step.operator.time
         if of.again == "layer":
             return _LAYER_AGAIN
+        if slot in self.rounded:
+            return 0
         resets = slot in self.spiking or not self.spiking.isdisjoint(step.slots)
         if resets or of.again == "bound":
             return _RESET_AGAIN
@@ -164,7 +193,8 @@ class Past:
         """Return spikes that a layer of the next step reads, moved beside its input or as they are.
 
         A layer of both (the input and the spikes of the step before, side by side) is of the
-        next step, where one of the spikes alone lies behind the cut.
+        next step, where one of the spikes alone lies behind the cut. So is what taps of delays
+        weigh and add up.
         """
         moved: dict[Slot, set[Slot]] = {slot: {slot} for slot in self.spiking}
         fed: set[Slot] = set()
@@ -172,9 +202,13 @@ class Past:
             origins = set[Slot]().union(*(moved.get(slot, set()) for slot in step.slots))
             if step.operator.time.again == "layer":
                 fed |= origins
-            elif step.operator.time.through == "concat" or step.operator.time.linear == "moves":
+            elif self._moves(step) or moved.keys() >= set(step.slots):
                 moved.update(dict.fromkeys(step.outputs, origins))
         return fed
+
+    def _moves(self, step: Step) -> bool:
+        of = step.operator.time
+        return of.through == "concat" or of.linear == "moves"
 
     def _behind(self, state: set[Slot]) -> list[Step]:
         needed = {slot for step in self.after for slot in step.slots} - state

@@ -10,6 +10,7 @@ from mapper.frontend.onnx.sizes import as_given, broadcast
 
 EACH = InTime(through="each step")
 COMPARES = InTime(through="each step", again="compare")
+ROUNDS = InTime(through="each step", rounds=True)
 BOUNDS = InTime(through="each step", again="bound")
 ADDS = InTime(through="each step", linear="adds")
 
@@ -43,7 +44,7 @@ ELEMENTWISE = (
         "elementwise",
         rounded(np.ceil, counting.rounded_up),
         folds=broadcast,
-        time=EACH,
+        time=ROUNDS,
         in_neuron="it fires more than once a step (Ceil)",
         instead=ONE_SPIKE_HELP,
     ),
@@ -83,7 +84,7 @@ ELEMENTWISE = (
         "elementwise",
         rounded(np.floor, counting.rounded_down),
         folds=broadcast,
-        time=EACH,
+        time=ROUNDS,
         in_neuron="it fires more than once a step (Floor)",
         instead=ONE_SPIKE_HELP,
     ),
@@ -163,7 +164,7 @@ ELEMENTWISE = (
         "elementwise",
         rounded(np.rint, counting.nearest),
         folds=broadcast,
-        time=EACH,
+        time=ROUNDS,
         in_neuron="it rounds its state (Round)",
         instead=ONE_SPIKE_HELP,
     ),

@@ -106,6 +106,8 @@ class InTime:
     """Of a reduction along an axis: the operator that does the same to separate tensors."""
     reduces: Literal["", "sum", "mean", "max", "min"] = ""
     """What it makes of several tensors: a readout, where these are time steps."""
+    rounds: bool = False
+    """To whole numbers: of a membrane, part of its leak or of what it fires."""
     picks_steps: bool = False
     """Exporters take time steps out of an input with it."""
     makes_spikes: bool = False
