@@ -16,6 +16,7 @@ from mapper.ir.network import Add, MaxPool2d, SumPool2d, Transpose
 from mapper.ir.products import MatMul, Multiply
 from mapper.ir.synapses import Conv2d, Linear
 from mapper.ir.windows import Window
+from mapper.pipeline import make_passes, run_passes
 from targets import load_target
 from tests.cost.networks import (
     DIFFERENTIAL_3,
@@ -30,6 +31,7 @@ from tests.cost.networks import (
     small_target,
     two_by_two_grid,
 )
+from tests.networks import NetworkBuilder
 
 
 def test_every_action_of_a_two_by_two_grid():
@@ -309,3 +311,22 @@ def test_row_blocks_in_turns_take_fewer_crossbars_and_the_same_reads():
     ]
     assert reads[1] == 2 * reads[0] > 0
     assert (crossbars_of(two), crossbars_of(one)) == (4, 2)
+
+
+def test_products_without_padding_are_those_that_neurobench_publishes():
+    """Its DVS gesture network, 150 steps: dense operations 891,206,400.
+
+    A kernel of 5 sees ``5 n - 6`` rows of a map of ``n`` padded by 2, not ``5 n``.
+    """
+    net = NetworkBuilder()
+    s = net.entry(2, 32, 32)
+    for channels in (16, 32, 64):
+        s = net.neuron(net.pool(net.conv(s, channels, kernel=5, padding=(2,) * 4)))
+    graph = net.graph(net.neuron(net.dense(net.flatten(s), 11)))
+    by_hand = 154**2 * 2 * 16 + 74**2 * 16 * 32 + 34**2 * 32 * 64 + 1024 * 11
+    padded = 160**2 * 2 * 16 + 80**2 * 16 * 32 + 40**2 * 32 * 64 + 1024 * 11
+    target = load_target("ideal-128")
+    made, _ = run_passes(graph, target, make_passes())
+    cost = estimate(made, target, 1.0, steps=150)
+    assert cost.counts["synaptic_operations"] == 150 * by_hand == 891_206_400
+    assert cost.counts["macs"] == 150 * padded == 1_107_609_600
