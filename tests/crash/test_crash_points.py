@@ -28,7 +28,8 @@ class Scene:
     """A command that writes ``out``, and what was there before.
 
     In arguments ``{out}`` is the output, ``{build}`` a build that stays, ``{die}`` a die of
-    it, ``{one}`` and ``{two}`` recordings.
+    it, ``{one}`` and ``{two}`` recordings; ``{modern}`` is a model with attention, levels, packed
+    groups, delays and a head for the host, ``{heads}`` a build of it.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Scene:
 
 
 COMPILE = f"compile {DEMO_MODEL} --calibrate {{one}} -o {{out}} --target"
+MODERN = "compile {modern} -o {out} --target"
 COMPARE = f"compare {DEMO_MODEL} -o {{out}} --targets"
 STUCK = "--device ideal --set cell.stuck_on=0.1"
 DIE = f"die {{build}} {STUCK} --seed 1 -o {{out}}"
@@ -102,6 +104,42 @@ SCENES = (
         "cost {build} --activity {trace}",
         "y.npz",
         pieces=True,
+    ),
+    Scene(
+        "compile what ends on the host",
+        f"{MODERN} adcless-64 --calibrate {{modern_one}}",
+        (f"{MODERN} ideal-128", "verify {out} --input {modern_one}"),
+        "cost {out}",
+    ),
+    Scene(
+        "compile over what ended on the host",
+        f"{COMPILE} adcless-64",
+        (f"{MODERN} adcless-64",),
+        "cost {out}",
+        sample=0,
+    ),
+    Scene(
+        "verify what ends on the host",
+        "verify {out} --input {modern_two}",
+        (f"{MODERN} adcless-64", "verify {out} --input {modern_one}"),
+        "report {out}",
+        sample=0,
+    ),
+    Scene(
+        "run what ends on the host",
+        "run {heads} --trace --input {modern_two} --output {out}",
+        ("run {heads} --trace --input {modern_one} --output {out}",),
+        "cost {heads} --activity {trace}",
+        "y.npz",
+        pieces=True,
+        sample=0,
+    ),
+    Scene(
+        "die of what ends on the host",
+        f"die {{heads}} {STUCK} --seed 2 -o {{out}}",
+        (f"die {{heads}} {STUCK} --seed 1 -o {{out}}",),
+        "cost {out}",
+        sample=0,
     ),
     Scene(
         "export ONNX",

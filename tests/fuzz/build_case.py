@@ -14,20 +14,21 @@ from mapper.ir.weights import write_arrays
 from mapper.report import render_report
 from tests.fuzz import values
 from tests.fuzz.drive import spikeloom
-from tests.fuzz.npz_case import odd_array, odd_recording, unpacked
+from tests.fuzz.npz_case import BUILDS, odd_array, odd_recording, unpacked
 from tests.fuzz.trees import edit_tree
 
 
 def build_case(rng: Random, folder: Path, extra: Path | None) -> str:
-    recurs = rng.random() < 0.5
-    unpacked(folder, recurs)
+    unpacked(folder, rng.choice(list(BUILDS)))
     build = folder / "build"
+    (value,) = json.loads((build / "mapping.json").read_text())["hardware"]["inputs"]
+    shape = value["shape"]
     if rng.random() < 0.15:
         _edit_any_file(build, rng)
     else:
         _edit_data(build, rng)
         _sign(build)
-    x = np.random.default_rng(rng.randrange(1 << 32)).random((4, 2, 3 if recurs else 4)) < 0.4
+    x = np.random.default_rng(rng.randrange(1 << 32)).random((4, 2, *shape)) < 0.4
     np.savez(folder / "x.npz", x=x.astype(np.uint8))
     command = rng.choice(("run", "verify", "cost", "report", "verify"))
     answer = spikeloom(folder, command, "build", *_OPTIONS[command], forged=True)

@@ -5,7 +5,7 @@ import pickle
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -17,7 +17,7 @@ from onnx import ModelProto
 from mapper import api
 from tests.fuzz import values
 from tests.fuzz.drive import Finding, spikeloom
-from tests.fuzz.onnx_seeds import recurrent, two_layers
+from tests.fuzz.onnx_seeds import modern, recurrent, two_layers
 
 MARK = "unpickled"
 
@@ -143,14 +143,19 @@ def odd_recording(rng: Random, name: str) -> bytes:
     return values.flipped(data, rng) if rng.random() < 0.25 else data
 
 
+BUILDS: Mapping[str, tuple[Callable[[], ModelProto], str]] = {
+    "feedforward": (two_layers, "adcless-32"),
+    "recurrent": (recurrent, "hpadc-flash5-64"),
+    "modern": (modern, "adcless-64"),
+}
+"""Small networks, and what they are compiled for."""
+
+
 @cache
-def builds() -> tuple[dict[str, bytes], dict[str, bytes]]:
-    """Return the files of two small builds, a feedforward and a recurrent one, made once."""
+def builds() -> Mapping[str, dict[str, bytes]]:
+    """Return the files of each of ``BUILDS``, made once."""
     with tempfile.TemporaryDirectory(prefix="fuzz") as made:
-        return (
-            _built(Path(made), two_layers(), "adcless-32"),
-            _built(Path(made), recurrent(), "hpadc-flash5-64"),
-        )
+        return {name: _built(Path(made), make(), to) for name, (make, to) in BUILDS.items()}
 
 
 def _built(folder: Path, network: ModelProto, target: str) -> dict[str, bytes]:
@@ -161,16 +166,16 @@ def _built(folder: Path, network: ModelProto, target: str) -> dict[str, bytes]:
     return {"m.onnx": model.read_bytes(), **files}
 
 
-def unpacked(folder: Path, recurs: bool) -> None:
-    """Write a build folder and its model."""
+def unpacked(folder: Path, which: str) -> None:
+    """Write a build folder of ``BUILDS`` and its model."""
     (folder / "build").mkdir()
-    for name, content in builds()[recurs].items():
+    for name, content in builds()[which].items():
         place = folder if name == "m.onnx" else folder / "build"
         (place / name).write_bytes(content)
 
 
 def npz_case(rng: Random, folder: Path, extra: Path | None) -> str:
-    unpacked(folder, recurs=False)
+    unpacked(folder, "feedforward")
     (folder / "r.npz").write_bytes(odd_recording(rng, "x"))
     command = rng.choice(("run", "verify", "model", "calibrate", "activity", "compare"))
     try:

@@ -154,6 +154,42 @@ def attention() -> ModelProto:
     return model(nodes, dict.fromkeys("xvw", heads), after, held)
 
 
+def modern() -> ModelProto:
+    """Groups that share crossbars, levels, products, spikes that wait, a head for the host."""
+    nodes = [
+        node("Conv", "x k", "c1", kernel_shape=[3, 3], pads=[1, 1, 1, 1], group=4),
+        *leaky("c1", "v1", "s1", "v1_out", "a"),
+        node("Conv", "s1 mix", "c2", kernel_shape=[1, 1]),
+        node("Mul", "v2 half", "kept"),
+        node("Add", "kept c2", "h"),
+        node("Clip", "h zero three", "bounded"),
+        node("Round", "bounded", "counts"),
+        node("Sub", "h counts", "v2_out"),
+        node("Reshape", "s1 tokens", "q"),
+        node("Reshape", "counts tokens", "n"),
+        node("Transpose", "q", "k_t", perm=[0, 2, 1]),
+        node("MatMul", "n k_t", "pairs"),
+        node("MatMul", "pairs q", "sums"),
+        node("Mul", "sums n", "masked"),
+        node("Mul", "masked eighth", "scaled"),
+        *leaky("scaled", "v3", "s3", "v3_out", "b"),
+        node("Identity", "s3", "d1_out"),
+        node("Identity", "d1", "d2_out"),
+        node("Flatten", "d2", "flat", axis=1),
+        node("Gemm", "flat w", "c3", transB=1),
+        node("Mul", "m half", "m_kept"),
+        node("Add", "m_kept c3", "m_out"),
+        node("Tanh", "m_out", "y"),
+    ]
+    maps, tokens = [1, 4, 2, 2], [1, 4, 4]
+    states = {"v1": maps, "v2": maps, "v3": tokens, "d1": tokens, "d2": tokens, "m": [1, 3]}
+    held = {"k": _weight(4, 1, 3, 3), "mix": _weight(4, 4, 1, 1), "w": _weight(3, 16)}
+    numbers = {"zero": 0.0, "three": 3.0, "eighth": 0.125, **NUMBERS}
+    held |= {"tokens": np.array(tokens, np.int64), **numbers}
+    after = {f"{name}_out": shape for name, shape in states.items()}
+    return model(nodes, {"x": maps, **states}, {"y": [1, 3], **after}, held)
+
+
 def with_function() -> ModelProto:
     proto = one_neuron_layer()
     body = [
@@ -254,6 +290,7 @@ SEEDS: tuple[Callable[[], ModelProto], ...] = (
     *(
         quantised,
         attention,
+        modern,
         with_function,
         operator,
         chosen_branch,
