@@ -71,6 +71,8 @@ class Partition(Pass):
         counts = spike_counts(graph) if asked else {}
         reasons = {layer_name(op.loc): _kept_in_planes(op, graph, counts) for op in asked}
         kept = [f"{name}: {reason}" for name, reason in reasons.items() if reason]
+        if graph.assignment.spread_steps and not asked:
+            return ("no layer reads counts of spikes, so none is read in binary steps",)
         return (f"read in bit planes, not in steps: {'; '.join(kept)}",) if kept else ()
 
     def in_rounds(self, graph: Graph, target: Target) -> Graph:

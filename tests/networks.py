@@ -140,6 +140,7 @@ def _neuron_options() -> st.SearchStrategy[dict[str, Any]]:
                     (False, RoundedLevels(low=-1)),
                     (True, RoundedLevels(high=3)),
                     (False, RoundedLevels(high=4, rounding="half-even")),
+                    (False, RoundedLevels(high=3, rounding="half-up")),
                 ]
             ),
         }

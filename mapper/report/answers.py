@@ -151,7 +151,7 @@ def _reads(layer: Layer) -> str:
     """Write the crossbar reads of a time step as the product that they are."""
     grid, reads = layer.grid, layer.work.crossbar_reads
     factors = [(layer.positions, "output position"), (grid.row_blocks, "row block")]
-    factors += [(grid.column_blocks, "column block"), (grid.planes, "bit plane")]
+    factors += [(grid.column_blocks, "column block"), (grid.planes, "input digit")]
     factors.append((grid.turns, "row turn"))
     shown = [factor for factor in factors if factor[0] > 1]
     if prod(count for count, _ in factors) != reads or len(shown) < 2:

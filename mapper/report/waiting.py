@@ -13,7 +13,7 @@ def waits(stage: str, layer: Layer, target: Target, *, shared: bool = True) -> s
     turns, each = _turns(layer), _waiting(layer, target) if shared else ""
     told = {
         "read": f"it reads {turns}"
-        + (f", in {grid.planes} bit planes each" if grid.planes > 1 else "")
+        + (f", in {grid.planes} bit planes or steps each" if grid.planes > 1 else "")
         + (f", in {grid.turns} turns of rows" if grid.turns > 1 else "")
         + _sharing(layer, target),
         "shift_add": f"it shifts and adds the codes of {turns}" + _sharing(layer, target),

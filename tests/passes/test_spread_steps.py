@@ -115,6 +115,14 @@ def test_what_stays_in_bit_planes_is_said():
     assert f"{layer}: its inputs count 200 steps, at most 63 are read" in told[0]
 
 
+def test_where_nothing_counts_that_is_said():
+    net = NetworkBuilder()
+    y = net.linear(net.entry(3), np.eye(3, dtype=np.float32))
+    _, runs, _ = compiled("ideal-128", graph=net.graph(net.neurons(y, name="last")))
+    told = [text for run in runs for text in run.warnings]
+    assert told == ["no layer reads counts of spikes, so none is read in binary steps"]
+
+
 # --- what counts ---------------------------------------------------------------------------
 
 
