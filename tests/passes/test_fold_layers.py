@@ -1,10 +1,16 @@
 """Layers in a row or side by side, folded into one: the same numbers, whatever their windows."""
 
+from dataclasses import replace
+from io import StringIO
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
+from mapper import Imported, inspect
+from mapper.cli.inspection import InspectionText
 from mapper.ir.core import SPIKE, Array, Graph, IntType, Value
 from mapper.ir.evaluate import evaluate
 from mapper.ir.synapses import Conv2d, Synapse
@@ -150,6 +156,19 @@ def test_branches_give_the_same_numbers_in_one_layer(data):
     found = folded(wanted)
     assert len(layers(found)) == 1
     assert_same_numbers(found, wanted)
+
+
+def test_inspection_says_which_layers_are_folded_and_what_the_one_holds():
+    net = NetworkBuilder()
+    graph = net.graph(net.neuron(rep_conv(net, net.input("x", (4, 5, 6), SPIKE), 3)))
+    named = tuple(replace(op, loc=f"net:/{op.results[0].name}") for op in graph.ops)
+    graph = replace(graph, ops=named)
+    read = Imported(graph=graph, time_form="step", producer="", opset=None, ports=())
+    console = Console(file=StringIO(), width=200)
+    console.print(InspectionText(inspect(read, TARGET)))
+    told = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    places = [line.split("float")[1].strip() for line in told if " float " in line]
+    assert places == ["folded", "folded", "1 crossbar 36x3"]
 
 
 @pytest.mark.parametrize("turned", [False, True])
