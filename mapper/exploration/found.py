@@ -64,10 +64,13 @@ class Evaluated:
         """Say how far each constraint is missed, 0..1, 0 where it holds; 1 where nobody knows."""
         return tuple(_missed(self.value(key), limit) for key, limit in space.constraints.items())
 
+    def measured(self, space: Space) -> bool:
+        """Say whether every objective has a value."""
+        return all(self.value(measure.key) is not None for measure in wanted(space))
+
     def feasible(self, space: Space) -> bool:
         """Say whether every objective was measured and every constraint holds."""
-        known = all(self.value(measure.key) is not None for measure in wanted(space))
-        return known and not any(self.misses(space))
+        return self.measured(space) and not any(self.misses(space))
 
     def told(self, space: Space) -> Told:
         """Return the point as samplers are told of it."""

@@ -13,20 +13,41 @@ from mapper.report.numbers import interval_text, number, percent
 def answer_lines(found: Explored) -> list[str]:
     """Say how many points there are, how many may be chosen, and what was not evaluated."""
     looked, left = len(found.points), found.asked - len(found.points)
-    refused = sum(found.refusals.values())
-    missing = looked - refused - len(found.feasible)
     lines = [
         f"{many(looked, 'point')} of {found.space.size:,} in the space, by {_sampler(found)}",
-        f"{len(found.feasible):,} feasible, {missing:,} beyond a constraint, {refused:,} refused "
-        "by the compiler",
+        _states(found),
         f"{many(len(found.front), 'point')} on the front of {', '.join(found.space.objectives)}",
+        _activity(found),
     ]
     if left:
         lines.append(f"{many(left, 'point')} not looked at yet: the same call goes on")
-    lines += [f"not evaluated: {', '.join(found.unmeasured)}"] if found.unmeasured else []
-    if missing and not found.space.constraints:
-        lines[1] = lines[1].replace("beyond a constraint", "without a value of an objective")
-    return lines
+    return [
+        *lines,
+        *([f"not evaluated: {', '.join(found.unmeasured)}"] if found.unmeasured else []),
+    ]
+
+
+def _states(found: Explored) -> str:
+    """Say how many points are feasible, and what is the matter with the others."""
+    refused = sum(found.refusals.values())
+    unknown = sum(not point.measured(found.space) for point in found.points) - refused
+    beyond = len(found.points) - len(found.feasible) - unknown - refused
+    parts = [
+        f"{len(found.feasible):,} feasible",
+        f"{beyond:,} beyond a constraint",
+        *([f"{unknown:,} without a value of an objective"] if unknown else []),
+        f"{refused:,} refused by the compiler",
+    ]
+    return ", ".join(parts)
+
+
+def _activity(found: Explored) -> str:
+    """Say at which activity points are priced."""
+    if any("spikes" in point.record for point in found.points):
+        return "priced at the activity of each point on the recordings"
+    how = found.space.evaluation
+    shown = f"{percent(how.density)} of input bits set, {many(how.steps, 'time step')}"
+    return f"priced at an assumed activity: {shown} an inference"
 
 
 def _sampler(found: Explored) -> str:
