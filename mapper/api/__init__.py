@@ -30,7 +30,8 @@ from mapper.api.comparing import compare_mappings, compare_targets
 from mapper.api.dies import DieSummary
 from mapper.api.energy import energy_table
 from mapper.api.estimate import Estimate
-from mapper.api.exploring import Exploration, explore
+from mapper.api.exploration import Exploration
+from mapper.api.exploring import explore
 from mapper.api.figures import DrawnFigure, Figures
 from mapper.api.inspection import Inspection, inspect
 from mapper.api.make import check_backend, compile, export, load, passes_over, verify_model

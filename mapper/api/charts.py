@@ -1,9 +1,16 @@
-"""Figures of a folder: a build's report, a comparison, or a study of dies."""
+"""Figures of a folder: a build's report, a comparison, a study of dies, or an exploration."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from mapper.api.figures import Figures, check_drawing, draw_dies, draw_into
+from mapper.api.exploration import is_exploration, read_explored
+from mapper.api.figures import (
+    Figures,
+    check_drawing,
+    draw_dies,
+    draw_exploration,
+    draw_into,
+)
 from mapper.api.inputs import Progress
 from mapper.api.make import load
 from mapper.api.yields import is_yield, read_yield
@@ -26,7 +33,8 @@ def figures_of(
     """Write the charts of a folder as SVG, PNG and PDF, with captions.
 
     Args:
-        folder: Of a build; or of a comparison or a study of dies, whose numbers are fixed.
+        folder: Of a build; or of a comparison, a study of dies or an exploration, whose
+            numbers are fixed.
         output: Where to write the figures; not in a build folder.
         activity: Of a build: the path of a trace, or a density.
         steps: Of a build: time steps of an inference, with a density.
@@ -36,8 +44,9 @@ def figures_of(
 
     Raises:
         MappingError: ``missing-extra`` without vl-convert, ``report-output`` where figures would
-            change a build, ``compare-inputs`` and ``yield-inputs`` for an option that a
-            comparison or a study of dies cannot follow, and for anything wrong with the files.
+            change a build, ``compare-inputs``, ``yield-inputs`` and ``explore-inputs`` for an
+            option that a comparison, a study of dies or an exploration cannot follow, and for
+            anything wrong with the files.
             Nothing is written then.
     """
     check_drawing(output)
@@ -55,6 +64,11 @@ def figures_of(
         told = read_yield(folder)
         progress("drawing")
         return draw_dies(output, told, columns)
+    if is_exploration(folder):
+        _refuse(given, "explore-inputs", "an exploration", "explore")
+        explored = read_explored(folder)
+        progress("drawing")
+        return draw_exploration(output, explored, columns)
     return load(folder).figures(
         output,
         activity=activity,

@@ -13,6 +13,9 @@ from mapper.report.charts.base import Chart
 from mapper.report.data import Report
 from mapper.report.dies.data import DiesReport
 from mapper.report.dies.page import dies_caption, dies_charts
+from mapper.report.exploration.charts import exploration_charts
+from mapper.report.exploration.data import ExplorationReport
+from mapper.report.exploration.page import exploration_caption
 from mapper.report.figures import CAPTIONS, draw, figure_charts, report_caption, report_works
 from mapper.report.references import FILE as BIBLIOGRAPHY
 from targets import Work
@@ -91,6 +94,13 @@ def draw_dies(folder: Path, told: DiesReport, columns: int) -> Figures:
     """Draw the charts of a study of dies and write them, with the works its devices come from."""
     charts, said = dies_charts(told), dies_caption(told)
     return draw_into(folder, charts, said, None, columns, told.warnings, told.works)
+
+
+def draw_exploration(folder: Path, told: ExplorationReport, columns: int) -> Figures:
+    """Draw the charts of an exploration and write them."""
+    preset = told.found.space.evaluation.preset
+    charts, said = exploration_charts(told), exploration_caption(told)
+    return draw_into(folder, charts, said, preset, columns)
 
 
 def draw_into(

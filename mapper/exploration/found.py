@@ -123,6 +123,10 @@ class Explored:
     """In the order of their numbers."""
     identity: Mapping[str, Any]
     """What determines every record: digests of model, target and inputs, the version."""
+    network: str = ""
+    """Its name, for people; empty where it has none, as ``target``."""
+    target: str = ""
+    """What points are made from, for people."""
     commands: Mapping[int, str] = field(default_factory=dict)
     """What builds points, by their number, run in the folder of the exploration: of the front, and
     of those that someone asked for."""
@@ -258,6 +262,8 @@ class Explored:
         """Return the JSON of ``spikeloom explore``."""
         return {
             "schema": EXPLORATION_SCHEMA,
+            "network": self.network,
+            "target": self.target,
             "study": {
                 name: held
                 for name, held in self.identity.items()

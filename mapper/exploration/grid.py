@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from math import isqrt, prod
 
+from mapper.study.case import canonical
+
 Value = str | int | float
 Point = Mapping[str, Value]
 """A value of each axis, in the order of the axes."""
@@ -29,6 +31,20 @@ def point_at(axes: Axes, number: int) -> dict[str, Value]:
         number, place = divmod(number, len(values))
         found[name] = values[place]
     return {name: found[name] for name in axes}
+
+
+def on_axes(point: object, axes: Axes) -> dict[str, Value]:
+    """Return a point of a file with its values in the order of the axes.
+
+    Raises:
+        ValueError: It is none of these axes; the message goes on after its number.
+    """
+    if not isinstance(point, dict) or point.keys() != axes.keys():
+        raise ValueError("does not have the axes of the space")
+    for name, value in point.items():
+        if canonical(value) not in map(canonical, axes[name]):
+            raise ValueError(f"has {value!r:.80} on the axis {name}")
+    return {name: point[name] for name in axes}
 
 
 def drawn(size: int, place: int, seed: int) -> int:

@@ -9,7 +9,7 @@ from mapper.diagnostics import MappingError, refuse
 from mapper.exploration import by_optuna
 from mapper.exploration.batch import Batch, Told
 from mapper.exploration.found import Evaluated, Explored, wanted
-from mapper.exploration.grid import Point
+from mapper.exploration.grid import Point, on_axes
 from mapper.exploration.sampler import ask
 from mapper.exploration.sampling import ADAPTIVE, Sampling
 from mapper.exploration.space import Space
@@ -149,12 +149,10 @@ class _Held:
         size = self.sampled.sampling.batch
         if len(case) != 3 or type(number) is not int or number < 0 or batch != number // size:
             raise self._bad(f"{canonical(case)[:80]} is no point of an exploration")
-        axes = self.sampled.space.axes
-        if not isinstance(point, dict) or point.keys() != axes.keys():
-            raise self._bad(f"point {number} does not have the axes of the space")
-        for name, value in point.items():
-            if canonical(value) not in map(canonical, axes[name]):
-                raise self._bad(f"point {number} has {value!r:.80} on the axis {name}")
+        try:
+            on_axes(point, self.sampled.space.axes)
+        except ValueError as error:
+            raise self._bad(f"point {number} {error}") from error
         return number
 
     def next(self, found: Sequence[Evaluated], count: int) -> list[Case]:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import mapper as spikeloom
 from mapper import cli
-from mapper.api.exploring import DATA, Exploration
+from mapper.api.exploration import DATA, Exploration, read_explored
 from mapper.cli.explore import explored as explored_text
 from mapper.diagnostics import MappingError
 from mapper.exploration.space import load_space
@@ -197,6 +197,65 @@ def test_files_are_the_same_wherever_they_are(space, tmp_path, monkeypatch):
     assert {*written, "index.html", "records.jsonl", "target.toml"} == {f.name for f in one}
     assert b"net.onnx" in one[Path("index.html")]
     assert b"spikeloom compile ../net.onnx --target designs/" in one[Path(DATA)]
+
+
+def test_figures_of_a_folder_are_those_of_its_exploration(model, tmp_path):
+    pytest.importorskip("vl_convert", reason="needs the extra 'figures'")
+    going = explored(model, folder=tmp_path / "found")
+    told = going.figures(tmp_path / "one").as_dict()
+    answer = json.loads(run("figures", tmp_path / "found", "-o", tmp_path / "other", "--json"))
+    assert answer == told | {"folder": str(tmp_path / "other")}
+    one, other = (
+        {file.name: file.read_bytes() for file in (tmp_path / name).iterdir()}
+        for name in ("one", "other")
+    )
+    assert one == other
+    names = {figure["name"] for figure in told["figures"]}
+    assert {"front-latency", "front-area", "parallel", "importance"} <= names
+    assert "8 points of 8 in the space" in told["figures"][0]["caption"]
+    again = run("figures", tmp_path / "found", "-o", tmp_path / "no", "--steps", 3, code=1)
+    assert "explore-inputs" in again
+
+
+WRONG = {
+    "schema": (("schema",), "x"),
+    "space": (("space", "axes"), {"arrray": [1]}),
+    "names": (("network",), 3),
+    "points": (("points",), {}),
+    "number": (("points", 1, "number"), 7),
+    "batch": (("points", 1, "batch"), -1),
+    "axis": (("points", 1, "point", "array"), 7),
+    "state": (("points", 1, "state"), "x"),
+    "energy": (("points", 1, "energy_uj"), [1.0]),
+}
+
+
+@pytest.fixture(scope="module")
+def written(model, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("written")
+    explored(model, folder=folder, points=3)
+    return folder
+
+
+def test_a_folder_is_read_to_what_was_found(model, written):
+    read = read_explored(written).found
+    found = explored(model, points=3).found
+    assert read.points == found.points
+    assert (read.front, read.network, read.target) == (found.front, found.network, found.target)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_explore_does_not_write_is_refused(written, tmp_path, name):
+    path, value = WRONG[name]
+    answer = held = json.loads((written / DATA).read_text())
+    for key in path[:-1]:
+        held = held[key]
+    held[path[-1]] = value
+    (tmp_path / DATA).write_text(json.dumps(answer))
+    with pytest.raises(MappingError) as caught:
+        read_explored(tmp_path)
+    code = "bad-space" if name == "space" else "bad-exploration"
+    assert caught.value.diagnostics[0].code == code
 
 
 def test_the_design_of_any_point_is_written_for_who_asks(space, tmp_path):

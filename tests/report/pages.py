@@ -109,9 +109,7 @@ def exploration_report() -> ExplorationReport:
     commands = {number: f"spikeloom compile net.onnx -o point-{number}" for number in front}
     target = load_target("adcless-64")
     return ExplorationReport(
-        found=replace(found, commands=commands),
-        network="net.onnx",
-        target=target.name,
+        found=replace(found, commands=commands, network="net.onnx", target=target.name),
         built={number: Closer(target=target, fj_per_bit=(1.0, 2.0, 4.0)) for number in front},
     )
 

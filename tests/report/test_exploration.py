@@ -91,7 +91,7 @@ def test_charts_are_of_the_first_objective_against_the_others(files):
 def test_a_single_objective_is_drawn_against_what_else_was_measured():
     single = replace(SPACE, objectives={"energy": "min"}, constraints={})
     found = explore_space(Formulas(), single, Sampling(kind="random", points=12))
-    report = ExplorationReport(found=found, network="n", target="t")
+    report = ExplorationReport(found=replace(found, network="n", target="t"))
     charts = embedded(exploration_files(report)["index.html"], "data-charts")
     assert list(charts)[:3] == ["front-latency", "front-area", "front-accuracy"]
 
@@ -99,7 +99,7 @@ def test_a_single_objective_is_drawn_against_what_else_was_measured():
 def test_names_of_others_are_text_on_the_page_and_in_tables():
     space = replace(SPACE, axes={**SPACE.axes, HOSTILE: (f"={HOSTILE}",)})
     found = explore_space(Formulas(), space, Sampling(kind="random", points=6))
-    report = ExplorationReport(found=found, network=HOSTILE, target=HOSTILE)
+    report = ExplorationReport(found=replace(found, network=HOSTILE, target=HOSTILE))
     files = exploration_files(report)
     assert "alert(1)</script>" not in files["index.html"]
     page = files["index.html"].replace(asset("vega.js"), "")
@@ -113,7 +113,7 @@ def test_an_exploration_without_a_point_to_choose_says_so():
         SPACE, constraints={"area_mm2": replace(SPACE.constraints["area_mm2"], at_most=0.0)}
     )
     found = explore_space(Formulas(), none, Sampling(kind="random", points=6))
-    files = exploration_files(ExplorationReport(found=found, network="n", target="t"))
+    files = exploration_files(ExplorationReport(found=replace(found, network="n", target="t")))
     assert "No point may be chosen" in files["index.html"]
 
 

@@ -70,7 +70,7 @@ PAGE_WIDE = 687
 
 def for_paper(chart: Chart, width: int = COLUMN) -> Spec:
     """Return a complete specification of a fixed width in pixels, 96 to the inch."""
-    wrapped = with_wrapped_names(chart.spec, round(PAPER.label / _LETTER))
+    wrapped = with_wrapped_names(_at_rest(chart.spec), round(PAPER.label / _LETTER))
     rows = wrapped.get("data", {}).get("values", [])
     names = (row.get("label", row.get("layer", "")) for row in rows)
     longest = max((len(line) for name in names for line in name.split("\n")), default=0)
@@ -81,6 +81,16 @@ def for_paper(chart: Chart, width: int = COLUMN) -> Spec:
 
 
 _LETTER, _SYMBOL = 5.5, 24  # pixels of a letter in print, and of the symbol beside a legend's entry
+
+
+def _at_rest(spec: Spec) -> Spec:
+    """Leave out what readers of a page select with: on paper it would be an empty frame."""
+    made = dict(spec)
+    if "params" in spec:
+        made["params"] = [held for held in spec["params"] if "select" not in held]
+    if "layer" in spec:
+        made["layer"] = [_at_rest(layer) for layer in spec["layer"]]
+    return made
 
 
 def _with_legends(spec: Spec, room: int) -> Spec:

@@ -30,12 +30,18 @@ class ExplorationReport:
     """What an exploration found, and of what."""
 
     found: Explored
-    network: str
-    """Its name, as a person gave it."""
-    target: str
-    """What points are made from."""
     built: Mapping[int, Closer] = field(default_factory=dict)
     """What is known of single points, by number: of those that have a command."""
+
+    @property
+    def network(self) -> str:
+        """Its name, as a person gave it."""
+        return self.found.network or "a network"
+
+    @property
+    def target(self) -> str:
+        """What points are made from."""
+        return self.found.target or "a target"
 
     @property
     def measures(self) -> tuple[Measure, ...]:

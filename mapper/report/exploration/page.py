@@ -26,6 +26,12 @@ from mapper.report.exploration.told import (
 from mapper.report.page.frame import render_page
 
 
+def exploration_caption(report: ExplorationReport) -> str:
+    """Say in a caption what was explored, and how points were priced."""
+    about = f"{report.network} on designs made from {report.target}"
+    return " ".join(f"{printable(line)}." for line in (about, *answer_lines(report.found)))
+
+
 def render_exploration(report: ExplorationReport) -> str:
     """Lay an exploration out as one self-contained page."""
     found, charts = report.found, exploration_charts(report)

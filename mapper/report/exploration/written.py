@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from mapper.report.charts.base import Table
 from mapper.report.exploration.data import DATA, ExplorationReport
-from mapper.report.exploration.page import render_exploration
-from mapper.report.exploration.told import answer_lines, tables
+from mapper.report.exploration.page import exploration_caption, render_exploration
+from mapper.report.exploration.told import tables
 from mapper.report.markup import (
     csv_name,
     csv_table,
@@ -47,16 +47,11 @@ def _tables(report: ExplorationReport) -> Iterator[Table]:
     yield from (held for _, held in tables(report.found))
 
 
-def _note(report: ExplorationReport) -> str:
-    about = f"{report.network} on designs made from {report.target}"
-    return " ".join(f"{line}." for line in (about, *answer_lines(report.found)))
-
-
 def _markdown(report: ExplorationReport) -> str:
     made = (markdown_table(held.columns, held.rows) for held in _tables(report))
-    return "\n\n".join((*made, markdown(_note(report)))) + "\n"
+    return "\n\n".join((*made, markdown(exploration_caption(report)))) + "\n"
 
 
 def _latex(report: ExplorationReport) -> str:
     tabulars = "\n".join(latex_table(held.columns, held.rows) for held in _tables(report))
-    return f"% {latex(_note(report))}\n% Needs \\usepackage{{booktabs}}.\n{tabulars}"
+    return f"% {latex(exploration_caption(report))}\n% Needs \\usepackage{{booktabs}}.\n{tabulars}"
