@@ -181,6 +181,9 @@ class _Result:
     graph: Graph
     levels: Levels | None = None
     """What counting needs of weights on cells, once they are."""
+    shape: int = 0
+    """Number of the result that all of what it computes follows from, once columns are cut: where
+    copies stand changes no number."""
 
 
 class Settings:
@@ -249,13 +252,21 @@ class Mapped:
         Raises:
             MappingError: What compiling and counting raise.
         """
+        return self.counted(design)[0]
+
+    def counted(self, design: Design) -> tuple[Counts, int]:
+        """Return the same, and a number that designs share which compute and drive the same.
+
+        Raises:
+            MappingError: What compiling and counting raise.
+        """
         result = self._result(design)
         key = result.number, WORK["counts"].reads(design, self.network)
         found = self._counts.get(key)
         if found is None:
             found = count_actions(result.graph, design.target, result.levels)
             self._counts.put(key, found, _GRAPH_BYTES)
-        return replace(found, graph=result.graph, target=design.target)
+        return replace(found, graph=result.graph, target=design.target), result.shape
 
     def done(self) -> Mapping[str, tuple[int, int]]:
         """Return how often each stage was found, and was worked out."""
@@ -287,7 +298,9 @@ class Mapped:
             if stage == "rows":
                 layers = [op for op in graph.ops if isinstance(op, LayerOp)]
                 levels = levels_of(layers, graph)
-            found = _Result(next(self._numbers), graph, levels)
+            number = next(self._numbers)
+            shape = number if stage == "columns" else before.shape
+            found = _Result(number, graph, levels, shape)
             self._held[stage].put(key, found, _new_bytes(graph, before.graph))
         if found.graph.assignment is design.assignment:
             return found

@@ -16,6 +16,7 @@ from mapper.exploration.axes import Value
 from mapper.exploration.base import Base, Design
 from mapper.exploration.credible import not_credible
 from mapper.exploration.digests import target_digest
+from mapper.exploration.held import Held
 from mapper.exploration.priced import price_of
 from mapper.exploration.ran import Found, Trial
 from mapper.exploration.space import RUN, Space
@@ -138,11 +139,16 @@ class ExploreWork:
         return (*widths, *(word for pair in settings for word in pair))
 
 
+_FOUND_BYTES = 1 << 13
+"""Of what a run found, about."""
+
+
 class Points:
     """Evaluates points of a space; keeps what they share."""
 
     def __init__(self, work: ExploreWork) -> None:
         self.work = work
+        self._found: Held[Found] = Held(1 << 23)
         recording = work.recording
         codes, samples = measured(None if recording is None else recording.inputs)
         self.mapped = Mapped(
@@ -181,19 +187,28 @@ class Points:
             return None
         return Trial(self.work.imported, recording)
 
-    def ran(self, counts: Counts) -> Found | None:
-        """Run a mapping on the recording; None where points are not run."""
+    def ran(self, counts: Counts, shape: int = 0) -> Found | None:
+        """Run a mapping on the recording; None where points are not run.
+
+        ``shape`` is shared by mappings that compute and drive the same: one of them is run.
+        """
         if self.trial is None:
             return None
-        return self.trial.run(counts.graph, counts, agrees="agreement" in self.work.space.asked)
+        found = self._found.get(shape) if shape else None
+        if found is None:
+            agrees = "agreement" in self.work.space.asked
+            found = self.trial.run(counts.graph, counts, agrees=agrees)
+            if shape:
+                self._found.put(shape, found, _FOUND_BYTES)
+        return found
 
     def activity(self, found: Found | None) -> Activity | float:
         """Return what a point is priced at: the spikes of its run, else random ones."""
         return self.work.space.evaluation.density if found is None else found.activity
 
     def _record(self, design: Design) -> dict[str, Any]:
-        counts = self.mapped.counts(design)
-        found, how = self.ran(counts), self.work.space.evaluation
+        counts, shape = self.mapped.counted(design)
+        found, how = self.ran(counts, shape), self.work.space.evaluation
         price = price_of(counts, design.priced, self.activity(found), how.steps, self.preset)
         record = {"state": "done", **price.as_record(), "target": target_digest(design.priced)}
         if found is not None:

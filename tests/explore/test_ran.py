@@ -1,5 +1,7 @@
 """Points that are run: accuracy, spike agreement and activity are those of their builds."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,22 @@ def test_a_point_that_is_run_is_what_its_build_does():
         assert record["agreement"] == verified.spike_agreement
         assert record["energy_uj"] == [pj / 1e6 for pj in build.cost(ran).energy_pj]
         assert record["spikes"] > 0
+
+
+def test_points_that_compute_the_same_are_run_once_and_priced_as_their_builds():
+    axes = {"copies": [1, 4], "columns_per_readout": [1, 8], "macro.bitlines": [32, 64]}
+    asked = Space.of_data({"axes": axes, "objectives": {"agreement": "max"}})
+    work = explore_work(READ, load_target("hpadc-sar5-64"), asked, recording=recording())
+    run = work.prepare()
+    ran = []
+    run.trial.run = lambda *given, run=run.trial.run, **how: ran.append(1) or run(*given, **how)
+    for bitlines, copies, columns in product((32, 64), (1, 4), (1, 8)):
+        point = {"copies": copies, "columns_per_readout": columns, "macro.bitlines": bitlines}
+        record, design = run({"point": point}), work.base.design(point)
+        build = mapper.compile(READ, design.target, calibrate=INPUTS, passes=design.options)
+        cost = build.cost(build.run(INPUTS, trace=True))
+        assert record["energy_uj"] == [pj / 1e6 for pj in cost.energy_pj]
+    assert len(ran) == 2
 
 
 def test_without_such_objectives_points_take_the_activity_of_the_recording_or_an_assumed_one():
