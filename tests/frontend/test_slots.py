@@ -24,7 +24,8 @@ def slotted(*, bias=False, upto=D):
         nodes += [
             node("Gather", f"currents t{t}", f"x{t}", axis=0),
             *(node("Mul", f"{previous} half", f"less{t}"), node("Add", f"less{t} x{t}", f"u{t}")),
-            *(node("Clip", f"u{t} zero three", f"c{t}"), node("Round", f"c{t}", f"s{t}")),
+            *(node("Clip", f"u{t} zero three", f"c{t}"), node("Round", f"c{t}", f"r{t}")),
+            *(node("Sub", f"u{t} u{t}", f"d{t}"), node("Add", f"r{t} d{t}", f"s{t}")),
             *(node("Sub", f"u{t} s{t}", f"v{t}"), node("Unsqueeze", f"s{t} axis0", f"s{t}_1")),
         ]
         previous = f"v{t}"

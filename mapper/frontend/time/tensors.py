@@ -260,6 +260,9 @@ class Tape:
         if known and proto.domain in ("", "ai.onnx") and operator.kind != "random":
             yield from self._computed(proto, inputs)
             return
+        if proto.op_type == "Sub" and (zeros := self._nothing_left(*inputs)) is not None:
+            yield zeros
+            return
         if operator.time.zero_annuls and (zeros := self._annulled(inputs)) is not None:
             yield zeros
             return
@@ -285,6 +288,12 @@ class Tape:
         name = source if operator_of(proto).names_result else ""
         for array in results:
             yield self.known(array, name)
+
+    def _nothing_left(self, x: Part | None, y: Part | None) -> Known | None:
+        """Return zeros for a number less itself, which straight-through code leaves behind."""
+        if not isinstance(x, Slot) or x is not y or x.kind != TensorProto.FLOAT:
+            return None
+        return self.known(np.zeros(x.shape, np.float32))
 
     def _annulled(self, inputs: Sequence[Part | None]) -> Known | None:
         """Return zeros for a product with zeros, such as noise of no strength."""
