@@ -18,6 +18,7 @@ LIBRARIES = {
     "Plain torch": "torch",
     "snnTorch": "snntorch",
     "SpikingJelly 2": "spikingjelly",
+    "SpikingJelly 2, attention": "spikingjelly",
     "SpikingJelly 0.0.0.0.14": "spikingjelly",
     "Norse": "norse",
     "sinabs": "sinabs",

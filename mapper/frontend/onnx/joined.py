@@ -53,7 +53,12 @@ def apart(model: ModelProto, path: Path) -> Apart | None:
             continue
         for name in outputs:
             given = _given(makers.get(name), taken, makers)
-            if given is not None and name not in {used for used, _, _ in pairs.values()}:
+            line = not set(taken.tensors).isdisjoint(given or ())  # a part waits: it is a delay
+            if (
+                given is not None
+                and not line
+                and name not in {used for used, _, _ in pairs.values()}
+            ):
                 pairs[port.name] = (name, taken, given)
                 break
     return _without(model, pairs) if pairs else None
