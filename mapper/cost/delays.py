@@ -84,7 +84,9 @@ class _Line:
 
     def _mark(self, name: str, reader: Op | None, counts: Array | None = None) -> None:
         """Note what is read: all elements of a value, or those that count."""
-        numbers = self.held.get(name, np.zeros(0, np.int64))
+        if name not in self.held:
+            return
+        numbers = self.held[name]
         numbers = numbers[(numbers != NEW) & (True if counts is None else counts)]
         self.read[numbers] = True
         if reader is None:

@@ -11,7 +11,7 @@ from mapper.ir.core import SPIKE
 from mapper.ir.leaks import LeakRounding
 from mapper.ir.neurons import Neuron
 from tests.frontend.models import NUMBERS, model, node, saved
-from tests.frontend.test_delays import assert_steps_equal, sequence, taps_of
+from tests.frontend.test_delays import assert_steps_equal, compile_counts, sequence, taps_of
 
 STEPS = 5
 
@@ -122,13 +122,24 @@ def test_spikes_may_wait_in_an_unrolled_ring(how, tmp_path):
     graph = assert_steps_equal(sequence(late, steps, more=stored), tmp_path)
     spikes = [state for state in graph.states if state.read.type == SPIKE]
     assert len(spikes) == (2 if how == "picked" else 0)
+    layers = compile_counts(graph)
+    assert sum(layer.skip_stored_bits for layer in layers) > 0  # beside what does not wait
 
 
-def test_a_current_that_is_rounded_is_named(tmp_path):
+ROUNDED = {
+    "toward zero": [
+        *(node("Sign", "ih", "isign"), node("Abs", "ih", "iabs")),
+        *(node("Floor", "iabs", "ifloor"), node("Mul", "isign ifloor", "ileft")),
+    ],
+    "down": [node("Floor", "ih", "ileft")],
+}
+
+
+@pytest.mark.parametrize("rounds", ROUNDED.values(), ids=ROUNDED)
+def test_a_current_that_is_rounded_is_named(rounds, tmp_path):
     nodes = [
         node("MatMul", "x w", "c"),
-        *(node("Mul", "i half", "ih"), node("Sign", "ih", "isign"), node("Abs", "ih", "iabs")),
-        *(node("Floor", "iabs", "ifloor"), node("Mul", "isign ifloor", "ileft")),
+        *(node("Mul", "i half", "ih"), *rounds),
         *(
             node("Add", "ileft c", "i_out"),
             node("Mul", "v half", "vh"),

@@ -139,6 +139,9 @@ def fit(
     _refuse_opaque(read_in, reads, known=shares)
     _refuse_infinite(pairs)
     membrane, current = _roles(pairs, own)
+    if current is not None:
+        for atom in shares.keys() & set(current.form.atoms()):
+            raise _rounds_current(current, atom)
     update, floor = _without_clamp(membrane.form)
     update, rounding, cuts = read_rounding(update, membrane.read, shares)
     levels = {
@@ -225,15 +228,19 @@ def _roles(pairs: Sequence[Pair], own: Sequence[Fires]) -> tuple[Pair, Pair | No
         rounded = [a for a in current.form.atoms() if isinstance(a, Counts) and a in own]
         alone = all(not _touches(atom.level, [membrane.read]) for atom in rounded)
         if rounded and alone and membrane.read not in current.form.atoms():
-            raise UnfitError(
-                f"it rounds its synaptic current {current.read.name!r}, where the leak of a "
-                "membrane alone may be rounded",
-                rounded[0].loc,
-                help="leave the rounding of the current out, or let it decay in a single step",
-            )
+            raise _rounds_current(current, rounded[0])
     raise UnfitError(
         f"its states {first.read.name!r} and {second.read.name!r} depend on each other "
         "(an adaptive threshold, or a resonator)"
+    )
+
+
+def _rounds_current(current: Pair, atom: Atom) -> UnfitError:
+    return UnfitError(
+        f"it rounds its synaptic current {current.read.name!r}, where the leak of a membrane "
+        "alone may be rounded",
+        atom.loc,
+        help="leave the rounding of the current out, or let it decay in a single step",
     )
 
 
