@@ -62,6 +62,7 @@ FLOORS = (
         "mapper.executor.definition",
         "mapper.executor.numpy",
         "mapper.executor.onnx",
+        "mapper.report.grids",
         "mapper.report.references",
         "mapper.training.nets",
         "mapper.verify.answers",

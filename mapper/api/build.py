@@ -355,8 +355,7 @@ class Build(DrawsDie, MakesDies):
     ) -> Figures:
         """Write the charts of the report as SVG, PNG and PDF, with captions.
 
-        Figures of an earlier call that are not drawn anew are removed from the folder where nobody
-        changed them.
+        Figures of an earlier call that nobody changed are removed where they are not drawn anew.
 
         Args:
             folder: Where to write them; not in a build folder.

@@ -18,7 +18,8 @@ from mapper.ir.frozen import FrozenMap
 from mapper.layout import IN_STEPS, Presentation
 from mapper.pipeline import PassRun
 from mapper.report import Evidence, Report, report_of
-from mapper.report.data import LayerGrid, layer_grids, uncalibrated
+from mapper.report.data import uncalibrated
+from mapper.report.grids import LayerGrid, layer_grids
 from mapper.report.on_host import OnHost
 from passes.options import PassOptions
 from targets import DEFAULT_PRESET, Target

@@ -10,7 +10,8 @@ from mapper.diagnostics import many, printable
 from mapper.layout import Taken
 from mapper.notebook import html_table
 from mapper.pipeline import PassRun
-from mapper.report.data import LayerGrid, LayerRow, chips_of, weights_in_words
+from mapper.report.data import LayerRow
+from mapper.report.grids import LayerGrid, chips_of, weights_in_words
 
 SCHEMA = "spikeloom/compile/1"
 COLUMNS = (

@@ -37,7 +37,7 @@ from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.edges import Edge
 from mapper.ir.serialize import OPS
 from mapper.ir.synapses import Synapse
-from mapper.report.data import LayerGrid
+from mapper.report.grids import LayerGrid
 
 _ANY_WIDTH = 10_000
 

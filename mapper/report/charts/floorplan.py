@@ -18,7 +18,7 @@ from mapper.ir.core import Array, Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.report.charts.base import Table
 from mapper.report.charts.name_places import GAP, NamePlace, Tiling, name_place
-from mapper.report.data import bitlines_per_weight
+from mapper.report.grids import bitlines_per_weight
 from targets import Target
 
 MAX_BLOCKS = 60_000

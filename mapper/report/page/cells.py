@@ -17,7 +17,7 @@ from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.packing import on_diagonal
 from mapper.ir.readout import BitlineRead, SenseAmpRead
 from mapper.ir.readout_kinds import READOUTS
-from mapper.report.data import readouts
+from mapper.report.grids import readouts
 
 BUDGET = 700_000
 """Characters that all crossbars of a page take together; the whole page is to stay below 3 MB."""
