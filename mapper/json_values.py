@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from math import isfinite
+from sys import float_info
 from typing import TypeVar
 
 _Text = TypeVar("_Text", bound=str)
@@ -12,9 +13,12 @@ def number(value: object) -> float:
 
     Raises:
         TypeError: It is no number.
+        ValueError: It is a whole number that no float holds.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{value!r:.80} is no number")
+    if isinstance(value, int) and abs(value) > float_info.max:
+        raise ValueError("a whole number of more than 308 digits is given")
     return float(value)
 
 
@@ -23,7 +27,7 @@ def finite(value: object) -> float:
 
     Raises:
         TypeError: It is no number.
-        ValueError: It is not finite.
+        ValueError: It is not finite, or no float holds it.
     """
     if not isfinite(found := number(value)):
         raise ValueError(f"{found!r} is not finite")

@@ -20,6 +20,8 @@ def test_what_is_meant_is_returned():
     [
         (number, True, TypeError),
         (number, "2", TypeError),
+        (number, 10**400, ValueError),
+        (finite, -(10**400), ValueError),
         (finite, math.inf, ValueError),
         (finite, math.nan, ValueError),
         (share, 1.01, ValueError),

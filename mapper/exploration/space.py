@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
-from math import exp, isfinite, log
+from math import exp, inf, log
 from pathlib import Path
+from sys import float_info
 from typing import Annotated, Any, Literal, get_args
 
 from mapper.cost.description import CONVERTERS, FIXED_BITS, TREES, Description
@@ -21,7 +22,7 @@ from targets import DEFAULT_PRESET, list_presets
 from targets.devices import device_names
 from targets.fields import Bounds, Count, Name, Share
 from targets.files import parse
-from targets.reader import Reader, show
+from targets.reader import BAD, Reader, show
 
 LIMITED: tuple[str, ...] = (*BY_KEY, "crossbars", "chips")
 """Entries of a record that a constraint may limit."""
@@ -31,6 +32,8 @@ RUN: tuple[str, ...] = ("accuracy", "agreement", "yield")
 
 MOST_VALUES = 1000
 """Of one axis."""
+
+_MOST = float_info.max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,11 +238,14 @@ class _Reading:
 
     def _values(self, name: str, hint: Any, raw: object) -> tuple[Value, ...]:
         given = self._spread(name, raw) if isinstance(raw, dict) else raw
+        if given is BAD:
+            return ()
         if not isinstance(given, list) or not 1 <= len(given) <= MOST_VALUES:
             many = f"{len(given)} values" if isinstance(given, list) else show(given)
             self._note(f"axis {name!r} takes a list of 1..{MOST_VALUES} values, got {many}")
             return ()
-        held = [self._one(name, hint, value) for value in given]
+        read = [self._one(name, hint, value) for value in given]
+        held: list[Any] = [value for value in read if value is not BAD]
         for place, value in enumerate(held):
             if any(type(value) is type(other) and value == other for other in held[:place]):
                 self._note(f"axis {name!r} takes {show(value)} twice")
@@ -259,7 +265,7 @@ class _Reading:
         if whole and all(hint.low <= int(side) <= hint.high for side in sides):
             return raw
         self._note(f"axis {name!r} takes wordlines x bitlines, 64 or '256x64', got {show(raw)}")
-        return 0
+        return BAD
 
     def _readout(self, name: str, raw: object) -> object:
         word = ReadoutWord.of(raw) if isinstance(raw, str) and len(raw) < 20 else None
@@ -267,25 +273,25 @@ class _Reading:
             return raw
         known = ", ".join((*FIXED_BITS, *(f"{kind}4" for kind in CONVERTERS), *TREES))
         self._note(f"axis {name!r} takes {known} and other bits, got {show(raw)}")
-        return ""
+        return BAD
 
     def _spread(self, name: str, raw: Mapping[str, Any]) -> object:
         """Return the values of a range, ``{ from = 1, to = 16, steps = 5, log = true }``."""
         known = {"from": 0, "to": 0, "steps": 0, "log": False}
         if any(key not in known for key in raw) or len({*raw, "log"}) < len(known):
             self._note(f"axis {name!r}: a range has from, to, steps and maybe log, got {show(raw)}")
-            return []
+            return BAD
         low, high, steps, by_factors = ({**known, **raw}[key] for key in known)
         numbers = all(_is_number(end) and abs(end) < 1e15 for end in (low, high))
         if not numbers or type(steps) is not int or not 2 <= steps <= MOST_VALUES:
             self._note(f"axis {name!r}: a range is of numbers, in 2..{MOST_VALUES} steps")
-            return []
+            return BAD
         if type(by_factors) is not bool or low >= high or (by_factors and low <= 0):
             self._note(
                 f"axis {name!r}: a range goes up, from above 0 where log = true, "
                 f"got {show(low)} to {show(high)}"
             )
-            return []
+            return BAD
         return spread(low, high, steps, by_factors)
 
     def _objectives(self, data: object) -> dict[str, Any]:
@@ -315,6 +321,8 @@ class _Reading:
                 )
             elif not fits or not all(_is_number(end) for end in limit.values()):
                 self._note(f"[constraints] {name} has at_most, at_least or both, got {show(limit)}")
+            elif limit.get("at_least", -inf) > limit.get("at_most", inf):
+                self._note(f"[constraints] {name}: at_least is above at_most, got {show(limit)}")
             else:
                 found[name] = Limit(**{end: float(value) for end, value in limit.items()})
         return found
@@ -375,7 +383,8 @@ def _given(described: Description) -> dict[str, Value]:
 
 
 def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and isfinite(value)  # type: ignore[arg-type]
+    """Say whether it is a number that a float holds; comparisons take integers of any length."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MOST
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

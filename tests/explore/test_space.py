@@ -101,6 +101,39 @@ def test_what_is_wrong_with_axes_is_said(axes, words):
     assert words in refused(axes=axes)
 
 
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        ({"clock.logic_ns": [-1, -2.0]}, 2),
+        ({"array": [0, "0x0"], "readout": ["a", "b"]}, 4),
+        ({"copies": {"from": 1, "to": 10**400, "steps": 3}}, 1),
+    ],
+)
+def test_each_bad_value_is_said_once(axes, said):
+    with pytest.raises(MappingError) as error:
+        Space.of_data({"axes": axes, "objectives": {"energy": "min"}})
+    assert len(error.value.diagnostics) == said
+    assert "twice" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        ({"at_most": 10**400}, "has at_most, at_least or both"),
+        ({"at_least": 2, "at_most": 1}, "at_least is above at_most"),
+    ],
+)
+def test_limits_that_nothing_keeps_are_refused(limit, words):
+    with pytest.raises(MappingError, match=words):
+        Space.of_data(
+            {
+                "axes": {"array": [64]},
+                "objectives": {"energy": "min"},
+                "constraints": {"energy_uj": limit},
+            }
+        )
+
+
 def test_everything_is_said_at_once():
     with pytest.raises(MappingError) as error:
         Space.of_data(

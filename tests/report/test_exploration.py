@@ -17,6 +17,7 @@ from mapper.exploration.sampling import Sampling
 from mapper.report.exploration import data
 from mapper.report.exploration.chips import nearest, published
 from mapper.report.exploration.data import ExplorationReport, chip_lines, fact_lines, moves
+from mapper.report.exploration.told import answer_lines
 from mapper.report.exploration.written import exploration_files
 from mapper.report.page.frame import asset
 from targets import load_target
@@ -115,6 +116,11 @@ def test_an_exploration_without_a_point_to_choose_says_so():
     found = explore_space(Formulas(), none, Sampling(kind="random", points=6))
     files = exploration_files(ExplorationReport(found=replace(found, network="n", target="t")))
     assert "No point may be chosen" in files["index.html"]
+    least = min(point.value("area_mm2") or 0.0 for point in found.points if not point.refused)
+    told = f"no point has area_mm2 of 0 or less: the least is {least:.4g}"
+    assert told in answer_lines(found)
+    assert told in files["index.html"]
+    assert not [line for line in answer_lines(found) if "accuracy of" in line]
 
 
 # --- what would move a point ----------------------------------------------------------------------

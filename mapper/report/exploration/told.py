@@ -16,6 +16,7 @@ def answer_lines(found: Explored) -> list[str]:
     lines = [
         f"{many(looked, 'point')} of {found.space.size:,} in the space, by {_sampler(found)}",
         _states(found),
+        *_out_of_reach(found),
         f"{many(len(found.front), 'point')} on the front of {', '.join(found.space.objectives)}",
         _activity(found),
     ]
@@ -39,6 +40,19 @@ def _states(found: Explored) -> str:
         f"{refused:,} refused by the compiler",
     ]
     return ", ".join(parts)
+
+
+def _out_of_reach(found: Explored) -> Iterator[str]:
+    """Say of each bound that no point keeps how near the nearest one is."""
+    for key, limit in found.space.constraints.items():
+        values = [value for p in found.points if (value := p.value(key)) is not None]
+        if not values:
+            continue
+        least, greatest = min(values), max(values)
+        if limit.at_least is not None and greatest < limit.at_least:
+            yield f"no point has {key} of {limit.at_least:g} or more: the most is {greatest:.4g}"
+        if limit.at_most is not None and least > limit.at_most:
+            yield f"no point has {key} of {limit.at_most:g} or less: the least is {least:.4g}"
 
 
 def _activity(found: Explored) -> str:
