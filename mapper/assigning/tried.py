@@ -8,7 +8,7 @@ import numpy as np
 
 from mapper.cost.result import Range
 from mapper.ir.core import Array
-from mapper.proportions import Score
+from mapper.proportions import Score, wilson
 from mapper.study.statistics import Difference, difference
 from mapper.verify.answers import score_of
 
@@ -19,6 +19,29 @@ _NOTHING = Range(0, 0, 0)
 
 GOALS = ("energy", "latency", "area")
 """What may be made least."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost(Difference):
+    """Accuracy of one assignment less that of another, sample by sample: -1, 0 or 1 each."""
+
+    same: bool
+    """Both are one assignment, whose answers are the same on any samples."""
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the mean by Student's t, within -1..1; None of ``same``.
+
+        Where all samples differ alike, mostly not at all, t would have no width, however few they
+        are: then as far as the share of others may be where none was seen (Wilson).
+        """
+        ends = Difference.interval.__get__(self)
+        if ends is None or self.same:
+            return None
+        if not self.deviation:
+            others = wilson(0, self.of)[1]
+            ends = self.mean - others, self.mean + others
+        return max(ends[0], -1.0), min(ends[1], 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +89,12 @@ class Tried:
         """Return what is made least: energy in pJ, latency in ns or area in um2."""
         return {"energy": self.energy_pj, "latency": self.latency_ns, "area": self.area_um2}[name]
 
-    def lost_to(self, other: "Tried") -> Difference:
+    def lost_to(self, other: "Tried") -> Lost:
         """Compare accuracies sample by sample: this one's less the other's."""
-        return difference([float(held) for held in self.right], [float(h) for h in other.right])
+        found = difference([float(held) for held in self.right], [float(h) for h in other.right])
+        return Lost(
+            mean=found.mean,
+            deviation=found.deviation,
+            of=found.of,
+            same=self.picks == other.picks,
+        )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mapper.assigning.search import Layer, Search
 from mapper.assigning.tried import Picks, Tried
 from mapper.cost.result import Range
+from mapper.proportions import wilson
 
 MACROS = ("adc", "ternary", "bit")
 SAMPLES = 1000
@@ -133,3 +134,24 @@ def test_the_work_grows_with_layers_and_not_with_their_combinations(layers):
     rows = [(0, 1, 2)] * layers
     search, _ = searched(of_tables(rows, [(3, 2, 1)] * layers), layers)
     assert len(search.tried) <= 3 + 2 * layers + 4 * 2 * layers + 48
+
+
+# --- how sure a loss is --------------------------------------------------------------------------
+
+
+def answered(name: str, *right: bool) -> Tried:
+    return Tried(picks=(name,), right=right)
+
+
+def test_answers_that_never_turn_still_have_an_interval():
+    few, others = answered("adc", *[True] * 5), answered("bit", *[True] * 5)
+    others_of_five = wilson(0, 5)[1]
+    assert few.lost_to(others).interval == (-others_of_five, others_of_five)
+    assert few.lost_to(few).interval is None  # the same assignment
+
+
+def test_no_interval_leaves_what_a_difference_can_be():
+    good, bad = answered("adc", *[True] * 5), answered("bit", True, True, False, False, False)
+    worst = answered("none", *[False] * 5)
+    assert bad.lost_to(good).interval == pytest.approx((-1.0, 0.0800873806))
+    assert good.lost_to(worst).interval == (1 - wilson(0, 5)[1], 1.0)
