@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -366,6 +367,17 @@ def test_names_beside_an_axis_keep_what_tells_them_apart_on_a_phone(visit):
     assert len(names) == 3
     assert len(set(names)) == 3
     assert not any(name.endswith("\u2026") for name in names)
+
+
+def test_axes_of_an_exploration_have_room_for_their_names_on_a_phone(visit):
+    page = visit("explored", PHONE).page
+    plot = page.locator("[data-chart=parallel]")
+    assert plot.evaluate("plot => plot.scrollWidth > plot.clientWidth")
+    assert plot.get_attribute("tabindex") == "0"
+    names = plot.locator(".role-axis-label text").all()
+    boxes = sorted((name.bounding_box() for name in names), key=lambda box: box["x"])
+    assert len(boxes) > 5
+    assert all(a["x"] + a["width"] <= b["x"] for a, b in pairwise(boxes))
 
 
 def test_points_of_an_exploration_are_chosen_and_followed(visit):

@@ -29,9 +29,15 @@ const options = {
 };
 
 // Names are put on lines for the width there is, and bars get the room for them. Legends do not wrap
-// by themselves.
+// by themselves. What needs more room than there is scrolls in its own box.
 function fitted(place) {
-  const spec = specs[place.dataset.chart], width = place.clientWidth;
+  const spec = specs[place.dataset.chart], least = spec.usermeta?.least || 0;
+  if (least > place.clientWidth) {
+    spec.width = least;
+    place.classList.add("wide");
+    place.tabIndex = 0;
+  }
+  const width = Math.max(least, place.clientWidth);
   const axis = spec.config.axis, longest = axis.labelLimit;
   const room = Math.min(longest, Math.round(0.38 * width));
   axis.labelLimit = 0;

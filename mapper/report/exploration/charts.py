@@ -146,6 +146,8 @@ def _scatter(rows: list[Spec], x: Scale, y: Scale, kinds: list[str], *, joined: 
 _MOST_TICKS = 8
 _LETTERS = 14
 """Letters of a line of an axis' name."""
+_ROOM = 7 * _LETTERS
+"""Pixels between two axes, at least: room for such a line. Less of a screen scrolls."""
 
 
 class _Axis:
@@ -260,6 +262,7 @@ def _lines(axes: Sequence[_Axis], points: Sequence[Evaluated], kinds: dict[int, 
     chosen = "length(brushed) == 0 || indexof(brushed, datum.number) >= 0"
     return {
         "height": 300,
+        "usermeta": {"least": _ROOM * len(axes)},
         "params": [{"name": "brushed", "value": []}],
         "layer": [
             {
