@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
