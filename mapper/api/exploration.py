@@ -99,7 +99,13 @@ class Exploration:
         return self._named(sampled_points(self._work, self._work.space, self._sampling, known))
 
     def _named(self, found: Explored) -> Explored:
-        return replace(found, network=self._network, target=self._work.base.target.name)
+        given = self._work.recording
+        return replace(
+            found,
+            network=self._network,
+            target=self._work.base.target.name,
+            samples=0 if given is None else given.samples,
+        )
 
     @property
     def points(self) -> tuple[Evaluated, ...]:

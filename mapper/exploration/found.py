@@ -127,6 +127,8 @@ class Explored:
     """Its name, for people; empty where it has none, as ``target``."""
     target: str = ""
     """What points are made from, for people."""
+    samples: int = 0
+    """Of the recording that points are run on; 0 where there is none."""
     commands: Mapping[int, str] = field(default_factory=dict)
     """What builds points, by their number, run in the folder of the exploration: of the front, and
     of those that someone asked for."""
@@ -264,6 +266,7 @@ class Explored:
             "schema": EXPLORATION_SCHEMA,
             "network": self.network,
             "target": self.target,
+            "samples": self.samples,
             "study": {
                 name: held
                 for name, held in self.identity.items()

@@ -63,6 +63,7 @@ def test_a_point_is_what_compiling_its_design_costs(model, tmp_path):
     """To the last bit: energy, latency and area, and the spikes that a recording sets."""
     for inputs in (None, DEMO_RECORDING):
         going = explored(model, inputs=inputs, sampler="random", points=2)
+        assert going.found.samples == (18 if inputs else 0)
         for point in going.points:
             file = tmp_path / "target.toml"
             file.write_text(going.design(point.number)["target.toml"])

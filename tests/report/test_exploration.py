@@ -12,11 +12,14 @@ import pytest
 
 from mapper.cost.sensitivity import Swing, Tornado
 from mapper.exploration.closer import Closer
+from mapper.exploration.found import Evaluated, Explored
 from mapper.exploration.run import explore_space
 from mapper.exploration.sampling import Sampling
+from mapper.exploration.space import Space
 from mapper.report.exploration import data
 from mapper.report.exploration.chips import nearest, published
 from mapper.report.exploration.data import ExplorationReport, chip_lines, fact_lines, moves
+from mapper.report.exploration.read import read_exploration
 from mapper.report.exploration.told import answer_lines
 from mapper.report.exploration.written import exploration_files
 from mapper.report.page.frame import asset
@@ -121,6 +124,18 @@ def test_an_exploration_without_a_point_to_choose_says_so():
     assert told in answer_lines(found)
     assert told in files["index.html"]
     assert not [line for line in answer_lines(found) if "accuracy of" in line]
+
+
+def test_an_answer_says_how_many_samples_tell():
+    case = {"number": 0, "batch": 0, "point": {"array": 64}}
+    space = Space.of_data({"axes": {"array": [64]}, "objectives": {"accuracy": "max"}})
+    ran = Evaluated.of(case, {"state": "done", "accuracy": 0.5, "spikes": 3.0}, space)
+    found = Explored(
+        space=space, sampling=Sampling(), asked=1, points=(ran,), identity={}, samples=18
+    )
+    worth = "one right answer more is 5.56 points of accuracy"
+    assert f"priced at the activity of each point on 18 samples; {worth}" in answer_lines(found)
+    assert read_exploration(found.as_dict()).found.samples == 18
 
 
 # --- what would move a point ----------------------------------------------------------------------

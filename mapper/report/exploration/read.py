@@ -31,6 +31,7 @@ def read_exploration(data: dict[str, Any]) -> ExplorationReport:
             identity={},
             network=text(data["network"]),
             target=text(data["target"]),
+            samples=whole(data["samples"], "samples", least=0),
         )
     )
 

@@ -58,10 +58,19 @@ def _out_of_reach(found: Explored) -> Iterator[str]:
 def _activity(found: Explored) -> str:
     """Say at which activity points are priced."""
     if any("spikes" in point.record for point in found.points):
-        return "priced at the activity of each point on the recordings"
+        return (
+            f"priced at the activity of each point on {many(found.samples, 'sample')}{_step(found)}"
+        )
     how = found.space.evaluation
     shown = f"{percent(how.density)} of input bits set, {many(how.steps, 'time step')}"
     return f"priced at an assumed activity: {shown} an inference"
+
+
+def _step(found: Explored) -> str:
+    """Say what one answer is worth: accuracies that lie nearer are the same."""
+    if "accuracy" in found.unmeasured or not found.samples:
+        return ""
+    return f"; one right answer more is {100 / found.samples:.3g} points of accuracy"
 
 
 def _sampler(found: Explored) -> str:
