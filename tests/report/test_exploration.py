@@ -20,7 +20,7 @@ from mapper.report.exploration import data
 from mapper.report.exploration.chips import nearest, published
 from mapper.report.exploration.data import ExplorationReport, chip_lines, fact_lines, moves
 from mapper.report.exploration.read import read_exploration
-from mapper.report.exploration.told import answer_lines
+from mapper.report.exploration.told import answer_lines, setting
 from mapper.report.exploration.written import exploration_files
 from mapper.report.page.frame import asset
 from targets import load_target
@@ -124,6 +124,12 @@ def test_an_exploration_without_a_point_to_choose_says_so():
     assert told in answer_lines(found)
     assert told in files["index.html"]
     assert not [line for line in answer_lines(found) if "accuracy of" in line]
+
+
+def test_values_of_axes_are_written_as_files_have_them():
+    assert [setting(value) for value in (True, False, 1, 0.85123, "sar4")] == [
+        *("true", "false", "1", "0.85123", "sar4")
+    ]
 
 
 def test_an_answer_says_how_many_samples_tell():

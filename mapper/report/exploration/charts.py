@@ -12,8 +12,8 @@ from mapper.report.charts.scales import far_apart
 from mapper.report.charts.themes import shaded, shaped
 from mapper.report.charts.wrapping import wrapped
 from mapper.report.comparison.scatter import Scale, scale_of
-from mapper.report.exploration.data import ExplorationReport, measured, setting, settings
-from mapper.report.exploration.told import importance_table, point_table
+from mapper.report.exploration.data import ExplorationReport, measured, settings
+from mapper.report.exploration.told import importance_table, point_table, setting
 from mapper.report.numbers import three_digits
 
 ON_FRONT, FEASIBLE, NOT_ALLOWED = "on the front", "feasible", "beyond a constraint"

@@ -9,6 +9,7 @@ from mapper.exploration.found import Evaluated, Explored, wanted
 from mapper.exploration.grid import Value
 from mapper.exploration.measures import MEASURES, Measure
 from mapper.report.exploration.chips import nearest
+from mapper.report.exploration.told import setting
 from mapper.report.numbers import interval_text, number, percent, three_digits
 from mapper.study.case import canonical
 
@@ -70,11 +71,6 @@ class ExplorationReport:
 
 
 # --- one point in words -------------------------------------------------------------------------
-
-
-def setting(value: Value) -> str:
-    """Write the value of an axis."""
-    return value if isinstance(value, str) else number(value, 6)
 
 
 def settings(point: Evaluated) -> str:

@@ -13,7 +13,6 @@ from mapper.report.exploration.data import (
     fact_lines,
     measured,
     moves,
-    setting,
     state,
 )
 from mapper.report.exploration.told import (
@@ -22,6 +21,7 @@ from mapper.report.exploration.told import (
     importance_table,
     point_table,
     refusal_table,
+    setting,
 )
 from mapper.report.page.frame import render_page
 

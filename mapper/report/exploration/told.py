@@ -5,6 +5,7 @@ from typing import Any
 
 from mapper.diagnostics import many
 from mapper.exploration.found import Evaluated, Explored
+from mapper.exploration.grid import Value
 from mapper.exploration.measures import MEASURES, Measure
 from mapper.report.charts.base import Table
 from mapper.report.numbers import interval_text, number, percent
@@ -93,7 +94,7 @@ def point_table(found: Explored, points: Sequence[Evaluated]) -> Table:
         rows=tuple(
             (
                 str(point.number),
-                *map(_setting, point.point.values()),
+                *map(setting, point.point.values()),
                 *(_cell(measure, point.record) for measure in shown),
             )
             for point in points
@@ -149,8 +150,11 @@ def _cell(measure: Measure, record: Mapping[str, Any]) -> str:
     return interval_text(low, nominal, high, "")
 
 
-def _setting(value: object) -> str:
-    return number(value, 4) if isinstance(value, int | float) else str(value)
+def setting(value: Value) -> str:
+    """Write the value of an axis: ``64``, ``0.35``, ``sar4``, and ``true`` as files have it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) else number(value, 6)
 
 
 def _share(share: float | None) -> str:
