@@ -28,7 +28,7 @@ from mapper.report.exploration.charts import exploration_charts
 from mapper.report.exploration.data import DATA, ExplorationReport
 from mapper.report.exploration.read import read_exploration
 from mapper.report.exploration.told import answer_lines, front_table
-from mapper.report.exploration.written import exploration_files
+from mapper.report.exploration.written import check_ours, exploration_files
 from mapper.writing import changed_folder
 
 MOST_CLOSER = 32
@@ -164,9 +164,10 @@ class Exploration:
             What was found, with the command that builds each of them.
 
         Raises:
-            MappingError: ``unknown-point``.
+            MappingError: ``unknown-point``, ``output-exists``.
         """
         found, folder = self.found, Path(folder)
+        check_ours(folder)
         chosen = {point.number: point for point in found.front}
         chosen |= {number: _point(found, number) for number in build}
         points = [chosen[number] for number in sorted(chosen)]

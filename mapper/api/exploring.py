@@ -23,6 +23,7 @@ from mapper.exploration.designs import Asked
 from mapper.exploration.space import Space, load_space
 from mapper.exploration.work import explore_work
 from mapper.frontend import Imported, NirOptions
+from mapper.report.exploration.written import check_ours
 from mapper.study.schedulers import SERIAL
 from targets import Target
 
@@ -74,9 +75,9 @@ def explore(
         progress: Called with what is done, and how long the rest may take.
 
     Raises:
-        MappingError: ``bad-space``, ``not-credible``, ``missing-extra``, ``unknown-point`` and what
-            ``compile`` and ``mapper.study.run_study`` raise. What a point is refused for is in its
-            record.
+        MappingError: ``bad-space``, ``not-credible``, ``missing-extra``, ``unknown-point``,
+            ``output-exists`` and what ``compile`` and ``mapper.study.run_study`` raise. What a
+            point is refused for is in its record.
     """
     check_given(
         {
@@ -99,6 +100,8 @@ def explore(
     progress("importing the model")
     imported, _ = read_model(model, nir)
     recorded = read_inputs_if(inputs, imported.graph.inputs, imported.presented, layout)
+    if folder is not None:
+        check_ours(Path(folder))
     work = explore_work(imported, _start(target, read), read, recording=recorded)
     network = Path(model).name if isinstance(model, str | Path) else imported.graph.name
     going = Exploration(work, partial(_asked, model, inputs, layout, nir), sampling, network)

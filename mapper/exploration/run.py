@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mapper.diagnostics import MappingError, refuse
+from mapper.diagnostics import MappingError, many, refuse
 from mapper.exploration import by_optuna
 from mapper.exploration.batch import Batch, Told
 from mapper.exploration.found import Evaluated, Explored, wanted
@@ -98,7 +98,7 @@ def explore_space(
         held = _Held(running, sampled, str(RECORDS if folder is None else folder / RECORDS))
         missing = count - sum(number < count for number in held.cases)
         reused = f", {count - missing:,} more from an earlier run" if count > missing else ""
-        title = f"{missing:,} points{reused}"
+        title = f"{many(missing, 'point')}{reused}"
         ticks = Ticks(progress if missing else silent, title, missing, prepared=False)
         found: list[Evaluated] = []
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mapper.cost.sensitivity import Swing, Tornado
+from mapper.diagnostics import MappingError
 from mapper.exploration.closer import Closer
 from mapper.exploration.found import Evaluated, Explored
 from mapper.exploration.run import explore_space
@@ -21,8 +22,9 @@ from mapper.report.exploration.chips import nearest, published
 from mapper.report.exploration.data import ExplorationReport, chip_lines, fact_lines, moves
 from mapper.report.exploration.read import read_exploration
 from mapper.report.exploration.told import answer_lines, setting
-from mapper.report.exploration.written import exploration_files
+from mapper.report.exploration.written import FILES, check_ours, exploration_files
 from mapper.report.page.frame import asset
+from mapper.study import RECORDS
 from targets import load_target
 from tests.explore.works import SPACE, Formulas, formulas
 from tests.report.pages import HOSTILE, exploration_report
@@ -142,6 +144,25 @@ def test_an_answer_says_how_many_samples_tell():
     worth = "one right answer more is 5.56 points of accuracy"
     assert f"priced at the activity of each point on 18 samples; {worth}" in answer_lines(found)
     assert read_exploration(found.as_dict()).found.samples == 18
+
+
+@pytest.mark.parametrize("name", ["index.html", "explore.csv", "designs"])
+def test_files_of_someone_else_are_not_replaced(tmp_path, files, name):
+    assert set(files) == set(FILES)
+    (tmp_path / "thesis.txt").touch()
+    check_ours(tmp_path)  # nothing of it would be replaced
+    (tmp_path / name).mkdir()
+    with pytest.raises(MappingError, match=f"{name} would be replaced") as error:
+        check_ours(tmp_path)
+    assert error.value.diagnostics[0].code == "output-exists"
+    (tmp_path / RECORDS).touch()
+    check_ours(tmp_path)
+
+
+def test_a_file_is_no_folder_for_an_exploration(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(MappingError, match="this is no folder"):
+        check_ours(tmp_path / "file")
 
 
 # --- what would move a point ----------------------------------------------------------------------

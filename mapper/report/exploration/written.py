@@ -1,7 +1,11 @@
 """An exploration as files: a page, data for programs, tables for papers."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
+from mapper.diagnostics import refuse
+from mapper.exploration.designs import DESIGNS
 from mapper.report.charts.base import Table
 from mapper.report.exploration.data import DATA, ExplorationReport
 from mapper.report.exploration.page import exploration_caption, render_exploration
@@ -14,7 +18,35 @@ from mapper.report.markup import (
     markdown,
     markdown_table,
 )
+from mapper.study import RECORDS
 from mapper.writing import json_text
+
+FILES = ("index.html", DATA, "explore.csv", "explore.md", "explore.tex")
+"""What is written beside the records and the designs."""
+
+
+def check_ours(folder: Path) -> None:
+    """Refuse a folder in which files of someone else would be replaced.
+
+    One that has records of a study, or the data of an exploration, is of one.
+
+    Raises:
+        MappingError: ``output-exists``.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise refuse(
+            "output-exists", "this is no folder", loc=str(folder), help="choose another -o"
+        )
+    if any((folder / name).exists() for name in (RECORDS, DATA)):
+        return
+    others = [name for name in (*FILES, DESIGNS) if os.path.lexists(folder / name)]
+    if others:
+        raise refuse(
+            "output-exists",
+            f"{', '.join(others)} would be replaced, and no exploration wrote this folder",
+            loc=str(folder),
+            help="move that elsewhere, or choose another -o",
+        )
 
 
 def exploration_files(report: ExplorationReport) -> dict[str, str]:
