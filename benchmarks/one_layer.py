@@ -86,7 +86,6 @@ def graph_of(known: Known, macro: Macro) -> Graph:
     add = ShiftAndAdd(
         codes=read.results[0],
         significances=encoding.significances,
-        signed_input=False,
         result=result,
     )
     ops: tuple[Op, ...] = (mvm, read, add)

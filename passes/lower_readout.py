@@ -71,8 +71,9 @@ class _Lowering:
         self.finer = finer_sums(graph, self._rescaled())
         unread = _unread(graph)
         along = {v.name for sums in unread.values() for v in (sums.result, sums.active) if v}
+        last = {v.name: place for place, op in enumerate(graph.ops) for v in op.operands}
         ops: list[Op] = []
-        for op in graph.ops:
+        for place, op in enumerate(graph.ops):
             if op.results[0].name in along:
                 continue  # comes with its crossbars
             new = [op]
@@ -85,6 +86,8 @@ class _Lowering:
             else:
                 carry(op, self.offsets, self.constants)
             self._observe(new)
+            if self.activity is not None:
+                self.activity.forget(v.name for v in op.operands if last[v.name] == place)
             ops.extend(new)
         lowered = replace(
             graph,

@@ -41,7 +41,7 @@ COUNTED = (
 )
 TARGET = "adcless-64"
 
-MAPPED = {"import_model": 1, "_checked": 15}
+MAPPED = {"import_model": 1, "_checked": 16}
 """A model through the passes."""
 PROGRAMS = {
     "count_actions": 1,
@@ -58,7 +58,7 @@ DRAWN = {"render_report": 1, "network_nodes": 1, "price": 12, "totals": 83}
 PAGED = Counter(PRICED) + Counter(ANSWERED) + Counter(DRAWN)
 RUN = {"to_codes": 1}
 RINGS = {
-    "_checked": 15,
+    "_checked": 16,
     "load_executor": 2,  # the graph as it is, then with every layer's result
     "generate_executor": 1,  # the latter: the former is in the folder
     "to_lowered_onnx": 1,

@@ -260,7 +260,8 @@ def _first_reading(model: ModelProto, path: Path) -> tuple[Imported, Sequence]:
                 raise
             forget_frames(error)
             if reading.tail is not None:
-                if behind is not None and behind.diagnostics == error.diagnostics:
+                again = behind is not None and behind.diagnostics == error.diagnostics
+                if again and code == "unsupported-neuron":
                     break  # of the network itself, whatever else is taken off its outputs
                 behind = error if code in _OF_A_NETWORK else behind
                 continue

@@ -1,6 +1,6 @@
 """Activity of the wordlines of each layer: from recordings, layer after layer, or random."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -9,6 +9,7 @@ import numpy as np
 from mapper.ir.core import Array, Constants, Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.evaluate import evaluate, initial_states
+from mapper.ir.strips import evaluate_in_strips
 from mapper.ir.windows import wordline_inputs
 
 _VECTORS = 256
@@ -66,16 +67,19 @@ class Activity:
     """
 
     graph: Graph
+    steps: int
+    batch: int
     frames: dict[str, Array] = field(default_factory=dict)
 
     @classmethod
     def start(cls, graph: Graph, samples: Mapping[str, Array]) -> "Activity":
         """Begin with the network's inputs ``[T, B, *shape]`` and what the step before left."""
-        activity = cls(graph, {v.name: samples[v.name].astype(np.int64) for v in graph.inputs})
+        given = {v.name: samples[v.name].astype(np.int64) for v in graph.inputs}
+        steps, batch = next(iter(given.values())).shape[:2]
+        activity = cls(graph, steps, batch, given)
         looped = [s for s in graph.states if not _written_by_reader(graph, s.read.name, s.next)]
         if looped:
             exact = evaluate(graph, activity.frames, watch=[s.next for s in looped])
-            batch = next(iter(activity.frames.values())).shape[1]
             starts = initial_states(graph, batch, {})
             for s in looped:
                 activity.frames[s.read.name] = _delayed(exact[s.next], starts[s.read.name])
@@ -90,20 +94,28 @@ class Activity:
         """Evaluate a few consecutive ops on every frame; remember the results named in ``keep``."""
         states = {s.read.name: s for s in self.graph.states}
         own = {v.name for op in ops for v in op.operands if v.name not in self.frames} & set(states)
-        steps, batch = next(iter(self.frames.values())).shape[:2]
-        held = {n: a for n, a in initial_states(self.graph, batch, {}).items() if n in own}
+        held = {n: a for n, a in initial_states(self.graph, self.batch, {}).items() if n in own}
         record: dict[str, list[Array]] = {name: [] for name in keep}
-        for t in range(steps):
+        for t in range(self.steps):
             env = self._step(ops, t, held, constants)
             held = {name: env[states[name].next] for name in own}
             for name in keep:
                 record[name].append(env[name])
         self.frames.update({name: np.stack(arrays) for name, arrays in record.items()})
 
+    def forget(self, names: Iterable[str]) -> None:
+        """Let go of values that nothing reads any more: those of a large network are many."""
+        for name in names:
+            self.frames.pop(name, None)
+
     def _step(
         self, ops: list[Op], t: int, held: Mapping[str, Array], constants: Constants
     ) -> dict[str, Array]:
         env = dict(held)
+        if len(ops) > 1 and isinstance(ops[0], CrossbarMvm):  # a layer with its readout
+            read = {v.name for op in ops for v in op.operands} & self.frames.keys()
+            given = env | {name: self.frames[name][t] for name in read}
+            return env | {ops[-1].results[0].name: evaluate_in_strips(ops, constants, given)}
         for op in ops:
             names = [v.name for v in op.operands]
             operands = [env[n] if n in env else self.frames[n][t] for n in names]

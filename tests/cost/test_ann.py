@@ -97,7 +97,12 @@ def pair(tmp_path_factory):
     build = mapper.compile(path, "adcless-64").mapped
     one = Compared(build=build, activity=1.0, steps=3)
     mapped = Mapped(
-        imported=import_model(path), source={}, targets=(), weight_bits=None, density=None
+        imported=import_model(path),
+        source={},
+        targets=(),
+        weight_bits=None,
+        assignment=None,
+        density=None,
     )
     return _pair(one, mapped, PHYSICAL)
 

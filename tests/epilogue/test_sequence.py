@@ -263,7 +263,7 @@ def test_where_the_number_of_steps_is_open_heads_are_the_host_s_if_they_take_any
     rings = mapper.verify_model(path, {"x": x}).rings
     assert [ring.status for ring in rings] == ["equal", "equal"]
     for head in ("first spike time by sums", "counts above the logarithm of the steps"):
-        with pytest.raises(MappingError, match="mixes time steps"):
+        with pytest.raises(MappingError, match="is not the same for every number of them"):
             import_model(saved(opened(ending("loop", head)), tmp_path))
 
 

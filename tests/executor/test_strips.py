@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mapper.executor import definition
 from mapper.executor.definition import DefinitionEngine
+from mapper.ir import strips as layer_strips
 from mapper.ir.core import Graph
 from mapper.ir.evaluate import evaluate
 from mapper.ir.windows import Window, sliding
@@ -19,7 +19,7 @@ def assert_same(graph: Graph, seed: int, strip: int) -> None:
     inputs = {v.name: codes(rng, v, 3, 2) for v in graph.inputs}
     watch = [v.name for op in graph.ops if not op.inside_layer for v in op.results]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(definition, "STRIP", strip)
+        patch.setattr(layer_strips, "STRIP", strip)
         found = DefinitionEngine().prepare(graph, watch=watch).run(inputs)
     expected = evaluate(graph, inputs, watch=watch)
     assert found.keys() == expected.keys()
@@ -49,7 +49,7 @@ def test_windows_of_strips_are_those_of_the_whole(padding, stride, dilation, stu
     rows, _ = window.output_size(9, 5)
     whole = sliding(x, window)
     for each in (1, 2, rows):
-        strips = definition.strips(window, 9, rows, each)
+        strips = layer_strips.strips(window, 9, rows, each)
         assert sum(count for _, count in strips) == rows
         parts = [sliding(x, part) for part, _ in strips]
         assert [part.shape[2] for part in parts] == [count for _, count in strips]

@@ -44,7 +44,7 @@ def test_a_reading_that_fails_lets_go_of_what_it_read(tmp_path):
     gc.disable()  # what is let go of is freed at once
     try:
         found = recognise(read_model(path), path)
-        held = [o for o in gc.get_objects() if isinstance(o, Trace | Tape)]
+        held = [o for o in gc.get_objects() if type(o) in (Trace, Tape)]
     finally:
         gc.enable()
     assert found.time_form == "unrolled"

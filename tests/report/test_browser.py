@@ -156,7 +156,7 @@ def test_the_table_of_layers_scrolls_in_its_own_box_and_says_so(visit):
     page = visit("demo").page
     box = page.locator(".scroll:has(#layer-table)")
     assert box.evaluate("box => box.scrollWidth > box.clientWidth")
-    assert page.get_by_text("The table scrolls sideways, to 22 columns.").is_visible()
+    assert page.get_by_text("The table scrolls sideways, to 24 columns.").is_visible()
     last = page.locator("#layer-table thead th").last
     last.scroll_into_view_if_needed()
     place = last.bounding_box()

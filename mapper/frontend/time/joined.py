@@ -18,9 +18,6 @@ from mapper.frontend.time.tensors import (
     TimeFormError,
 )
 
-_PARTS = ("Split", "Slice", "Gather")
-"""What takes a state out of several that an input holds side by side."""
-
 
 def sliced_of_joined(tape: Tape, proto: NodeProto, inputs: Inputs) -> Part | None:
     """Return the tensor that a slice takes out of several that were joined, where it is one."""
@@ -70,7 +67,8 @@ def started_from(tape: Tape, start: Part | None) -> Part | None:
     if start is None or isinstance(start, Known) or start in tape.known_starts:
         return start
     maker = tape.maker.get(start)
-    if maker is not None and maker.proto.op_type in _PARTS and maker.slots[0] in tape.given:
+    takes_part = maker is not None and maker.operator.time.picks_steps
+    if maker is not None and takes_part and maker.slots[0] in tape.given:
         zeros = [
             tape.known(np.zeros(part.shape, np.float32)) if isinstance(part, Slot) else part
             for part in maker.inputs

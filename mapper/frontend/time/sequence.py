@@ -54,12 +54,12 @@ def sequences(model: ModelProto, path: Path) -> Iterator[Sequence]:
     """
     first: TimeFormError | None = None
     found = False
-    ends: list[tuple[Clock, dict[str, Shape], Laid | None]] = []  # those with an end to cut off
+    ends: list[tuple[Clock, dict[str, Shape]]] = []  # those with an end to cut off
     for clock, shapes in _clocks(model, path):
         try:
             laid = _laid(model, path, clock, shapes)
-            if has_tail(laid):  # the first stays laid out; others are large, and hardly ever time
-                ends.append((clock, shapes, None if ends else laid))
+            if has_tail(laid):
+                ends.append((clock, shapes))
             for reading in _readings(model, laid, clock, shapes):
                 found = True
                 yield reading
@@ -67,9 +67,10 @@ def sequences(model: ModelProto, path: Path) -> Iterator[Sequence]:
             known_image = not clock.axes and not isinstance(error, NotShownError)
             first = error if known_image else first or error
             forget_frames(error)
-    for clock, shapes, known in ends:
+    for clock, shapes in ends:
         with suppress(TimeFormError):
-            yield from _without_tails(model, known or _laid(model, path, clock, shapes), shapes)
+            # Anew: readings write into what is laid out, and ends are told by what uses them.
+            yield from _without_tails(model, _laid(model, path, clock, shapes), shapes)
     if not found or isinstance(first, NoStartError):
         raise _refusal(first, path)
 
