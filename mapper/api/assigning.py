@@ -44,8 +44,8 @@ def assign(
 ) -> Assigned:
     """Find the cheapest readout for each layer that keeps the accuracy.
 
-    Half of the recordings, drawn by ``seed``, is for choosing, the other for telling. The first of
-    all calibrate, as they do for ``compile(..., calibrate=inputs)``, which makes the same build.
+    The first recordings calibrate, as they do for ``compile(..., calibrate=inputs)``, which makes
+    the same build, and are for choosing; half of the others, drawn by ``seed``, is for telling.
 
     Args:
         model: The path of an ONNX or NIR file, an ``onnx.ModelProto``, or what ``import_model``
