@@ -25,14 +25,11 @@ from mapper.exploration.sampling import Sampling
 from mapper.exploration.work import ExploreWork
 from mapper.notebook import html_table
 from mapper.report.exploration.charts import exploration_charts
-from mapper.report.exploration.data import DATA, ExplorationReport
+from mapper.report.exploration.data import DATA, MOST_CLOSER, ExplorationReport
 from mapper.report.exploration.read import read_exploration
 from mapper.report.exploration.told import answer_lines, front_table
 from mapper.report.exploration.written import check_ours, exploration_files
 from mapper.writing import changed_folder
-
-MOST_CLOSER = 32
-"""Points that are looked at more closely for a page, the first of those that have a command."""
 
 
 class Exploration:

@@ -346,13 +346,13 @@ def _session(content: bytes, shapes: Mapping[str, Shape]) -> _Run:
     """Return what runs an epilogue whose outputs have such shapes, by name in their order."""
     try:
         session = session_of(content)
-    except Exception as error:  # it raises classes of its own that have no common base
+    except Exception as error:  # ONNX Runtime has no base of its errors
         raise _refused(error) from error
 
     def guarded(fed: dict[str, Array]) -> list[Array]:
         try:
             found: list[Array] = session.run(None, fed)
-        except Exception as error:  # it raises classes of its own that have no common base
+        except Exception as error:  # ONNX Runtime has no base of its errors
             raise _refused(error) from error
         for array, (name, shape) in zip(found, shapes.items(), strict=True):
             if array.shape != shape:

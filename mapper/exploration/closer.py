@@ -36,8 +36,8 @@ def closer_look(points: Points, point: Mapping[str, Value]) -> Closer:
     """
     design = points.work.base.design(point)
     how, preset = points.work.space.evaluation, points.preset
-    mapped = points.mapped.counts(design)
-    activity = points.activity(points.ran(mapped))
+    mapped, shape = points.mapped.counted(design)
+    activity = points.activity(points.ran(mapped, shape))
     counts = replace(mapped, target=design.priced)
     each = macro_dict(price(counts, activity, how.steps, preset))["fj_per_mac"]
     layers = points.mapped.network.layers

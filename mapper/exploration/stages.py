@@ -47,6 +47,7 @@ from passes import (
     TileColumns,
     TileRows,
 )
+from passes.options import with_options
 from passes.readout.calibrate import Calibration, calibrate
 from passes.readout.trained import fitted
 from targets import Macro, Readout, Target, assignment_problems, weight_bits
@@ -144,8 +145,7 @@ def _reads_columns(design: Design, network: Network) -> Hashable:
 def _reads_chips(design: Design, network: Network) -> Hashable:
     chip = design.target.chip
     decided = tuple(design.assignment.of(layer) for layer in network.layers)
-    options = tuple(design.options.get(Replicate.name, {}).items())
-    return decided, options, chip.tiles, chip.crossbars_per_tile, chip.max_chips, chip.max_rounds
+    return decided, chip.tiles, chip.crossbars_per_tile, chip.max_chips, chip.max_rounds
 
 
 def _reads_counts(design: Design, network: Network) -> Hashable:
@@ -246,6 +246,14 @@ class Mapped:
         """
         return self._result(design).graph
 
+    def integers(self, design: Design) -> Graph:
+        """Return the network in integers, before it is known what runs where.
+
+        Raises:
+            MappingError: What compiling it raises.
+        """
+        return self._result(design, last="neurons").graph
+
     def counts(self, design: Design) -> Counts:
         """Return the counts of its actions.
 
@@ -275,8 +283,9 @@ class Mapped:
         held["counts"] = self._counts
         return {stage: (kept.found, kept.missed) for stage, kept in held.items()}
 
-    def _result(self, design: Design) -> _Result:
-        keys = [work.reads(design, self.network) for work in WORK.values()]
+    def _result(self, design: Design, last: Stage | None = None) -> _Result:
+        """Return what all stages give, or those up to ``last``."""
+        keys = [(work.reads(design, self.network), _own(work, design)) for work in WORK.values()]
         whole = (tuple(keys), design.target.name)
         if (refused := self._refused.get(whole)) is not None:
             raise refused
@@ -284,6 +293,8 @@ class Mapped:
         try:
             for stage, key in zip(self._held, keys, strict=True):
                 result = self._stage(stage, (result.number, key), result, design)
+                if stage == last:
+                    break
         except MappingError:
             found = self._refusal(design)
             self._refused.put(whole, found, 1 << 12)
@@ -318,16 +329,8 @@ class Mapped:
             if kind is Partition:
                 graph = partition.on_macros(graph, target)
             else:
-                graph = self._step(kind, design).run(graph, target)
+                graph = with_options(self._steps[kind], design.options).run(graph, target)
         return graph
-
-    def _step(self, kind: type[Pass], design: Design) -> Pass:
-        own: dict[str, Any] = {
-            name.replace("-", "_"): value
-            for name, value in design.options.get(kind.name, {}).items()
-        }
-        step = self._steps[kind]
-        return replace(step, **own) if own else step
 
     def _refusal(self, design: Design) -> MappingError:
         """Return what compiling a design raises, with every reason that passes find."""
@@ -339,6 +342,15 @@ class Mapped:
         except MappingError as error:
             return error
         raise AssertionError("a stage refused what the passes take")
+
+
+def _own(work: Work, design: Design) -> Hashable:
+    """Return the options of the passes of a stage."""
+    return tuple(
+        (kind.name, tuple(sorted(held.items())))
+        for kind in work.passes
+        if (held := design.options.get(kind.name))
+    )
 
 
 def _new_bytes(graph: Graph, before: Graph) -> int:

@@ -62,8 +62,9 @@ def _vectors(op: CrossbarMvm, frame: Array, count: int, rng: np.random.Generator
 class Activity:
     """The values of a network on calibration data, filled in op by op.
 
-    ``frames`` holds each value as ``[T, B, *shape]``. Ops are added in execution order, already
-    lowered, so a layer sees what the layers before it will really send.
+    It is of ``steps`` time steps of ``batch`` samples; ``frames`` holds each value that is read
+    later as ``[T, B, *shape]``. Ops are added in execution order, already lowered, so a layer sees
+    what the layers before it will really send.
     """
 
     graph: Graph

@@ -73,6 +73,15 @@ def test_shared_passes_give_the_very_graph_that_compile_makes(decided):
     assert digest(shared.hardware(decided)) == digest(built.hardware)
 
 
+def test_passes_that_are_shared_take_options():
+    settings = {"quantize-weights": {"granularity": "layer"}, "replicate": {"max-copies": 2}}
+    shared = Compiler(NETWORK, FEW, INPUTS, settings)
+    built = spikeloom.compile(NET, FEW, passes=settings, calibrate=INPUTS)
+    plain = spikeloom.compile(NET, FEW, calibrate=INPUTS)
+    assert digest(shared.hardware(Assignment())) == digest(built.hardware)
+    assert digest(built.hardware) != digest(plain.hardware)
+
+
 def test_the_answer_is_what_compile_makes_of_its_file(found):
     """Energy and classes of the other half, as a build that is compiled with the file has them."""
     answer, folder = found

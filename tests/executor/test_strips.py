@@ -9,8 +9,12 @@ from mapper.executor.definition import DefinitionEngine
 from mapper.ir import strips as layer_strips
 from mapper.ir.core import Graph
 from mapper.ir.evaluate import evaluate
+from mapper.ir.identity import digest
 from mapper.ir.windows import Window, sliding
+from mapper.pipeline import make_passes, run_passes
+from targets import load_target
 from tests.campaigns import examples
+from tests.networks import NetworkBuilder, spikes
 from tests.strategies import codes, hardware_graphs
 
 
@@ -32,6 +36,21 @@ def assert_same(graph: Graph, seed: int, strip: int) -> None:
 @given(graph=hardware_graphs(), seed=st.integers(0, 99), strip=st.sampled_from([1, 40, 300]))
 def test_strips_give_the_bits_of_the_definition(graph, seed, strip):
     assert_same(graph, seed, strip)
+
+
+@pytest.mark.parametrize("target", ["adcless-64", "hpadc-sar5-64"])
+def test_recordings_calibrate_the_same_in_strips(target, monkeypatch):
+    """Layers with a window, without one, and behind each other."""
+    net = NetworkBuilder(5)
+    s = net.neuron(net.conv(net.entry(2, 7, 7), 4))
+    graph = net.graph(net.neuron(net.dense(net.flatten(net.neuron(net.conv(s, 3))), 4)))
+    samples = {name: array.astype(np.uint8) for name, array in spikes(graph, 3, 5).items()}
+    steps = make_passes(samples=samples)
+    whole, _ = run_passes(graph, load_target(target), steps)
+    monkeypatch.setattr(layer_strips, "STRIP", 1)
+    parts, _ = run_passes(graph, load_target(target), steps)
+    random, _ = run_passes(graph, load_target(target), make_passes())
+    assert digest(parts) == digest(whole) != digest(random)
 
 
 @pytest.mark.parametrize("padding", [(0, 0, 0, 0), (1, 1, 1, 1), (2, 0, 3, 1), (-1, 0, -2, 0)])

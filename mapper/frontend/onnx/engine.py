@@ -52,7 +52,7 @@ def engine_for(model: ModelProto, path: Path) -> Step:
 def _started(source: str | bytes, model: ModelProto, path: Path) -> Step:
     try:
         session = session_of(source)
-    except Exception:  # it raises classes of its own that have no common base
+    except Exception:  # ONNX Runtime has no base of its errors
         return _reference(model, path)
     return _Runtime(session, model, path).step
 
@@ -73,7 +73,7 @@ class _Runtime:
         fed = {name: array for name, array in arrays.items() if name in self._reads}
         try:
             return dict(zip(self._names, self._run(self._names, fed), strict=True))
-        except Exception:  # it raises classes of its own that have no common base
+        except Exception:  # ONNX Runtime has no base of its errors
             self._other = _reference(*self._source)
             return self._other(arrays)
 
@@ -95,7 +95,7 @@ def _reference(model: ModelProto, path: Path) -> Step:
 
     try:
         evaluator = ReferenceEvaluator(model)
-    except Exception as error:  # whatever the reference lacks
+    except Exception as error:  # the reference raises what its parsing meets, of any class
         raise _no_engine(error, path) from error
     return guarded
 

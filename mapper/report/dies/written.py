@@ -12,15 +12,10 @@ from mapper.report.dies.tables import (
     spike_table,
     sweep_tables,
 )
-from mapper.report.markup import (
-    csv_name,
-    csv_table,
-    latex,
-    latex_table,
-    markdown,
-    markdown_table,
-)
+from mapper.report.markup import csv_name, csv_table
 from mapper.report.study.tables import (
+    as_latex,
+    as_markdown,
     distribution_table,
     distributions_as_csv,
     effects_as_csv,
@@ -40,8 +35,8 @@ def dies_files(told: DiesReport, die: FirstDie) -> dict[str, str]:
         "yield-dies.csv": _dies(told),
         "yield-costs.csv": _costs(told),
         "yield-tolerances.csv": tolerances_as_csv(told.tolerances),
-        "yield.md": _markdown(told),
-        "yield.tex": _latex(told),
+        "yield.md": as_markdown(_tables(told), _note(told)),
+        "yield.tex": as_latex(_tables(told), _note(told)),
     }
 
 
@@ -78,13 +73,3 @@ def _tables(told: DiesReport) -> Iterator[Table]:
 
 def _note(told: DiesReport) -> str:
     return " ".join(f"{line}." for line in (*answer_lines(told), *told.warnings))
-
-
-def _markdown(told: DiesReport) -> str:
-    tables = (markdown_table(held.columns, held.rows) for held in _tables(told))
-    return "\n\n".join((*tables, markdown(_note(told)))) + "\n"
-
-
-def _latex(told: DiesReport) -> str:
-    tabulars = "\n".join(latex_table(held.columns, held.rows) for held in _tables(told))
-    return f"% {latex(_note(told))}\n% Needs \\usepackage{{booktabs}}.\n{tabulars}"

@@ -19,6 +19,9 @@ DATA = "explore.json"
 MOST_SHOWN = 2000
 """Points that a page draws: those of the front, and the first others; files have all."""
 
+MOST_CLOSER = 32
+"""Points that are looked at more closely for a page, the first of those that have a command."""
+
 MOST_MOVES = 12
 """Neighbours of a point that a page lists, the nearest numbers first."""
 

@@ -7,6 +7,7 @@ from mapper.report.charts.base import Table
 from mapper.report.exploration.charts import FRONT, exploration_charts
 from mapper.report.exploration.chips import HOW_NEAR
 from mapper.report.exploration.data import (
+    MOST_CLOSER,
     MOST_MOVES,
     ExplorationReport,
     chip_lines,
@@ -55,6 +56,7 @@ def render_exploration(report: ExplorationReport) -> str:
         left_out=len(found.points) - len(report.shown),
         how_near=HOW_NEAR,
         most_moves=MOST_MOVES,
+        most_closer=MOST_CLOSER,
     )
 
 

@@ -10,14 +10,8 @@ from mapper.report.charts.base import Table
 from mapper.report.exploration.data import DATA, ExplorationReport
 from mapper.report.exploration.page import exploration_caption, render_exploration
 from mapper.report.exploration.told import tables
-from mapper.report.markup import (
-    csv_name,
-    csv_table,
-    latex,
-    latex_table,
-    markdown,
-    markdown_table,
-)
+from mapper.report.markup import csv_name, csv_table
+from mapper.report.study.tables import as_latex, as_markdown
 from mapper.study import RECORDS
 from mapper.writing import json_text
 
@@ -55,8 +49,8 @@ def exploration_files(report: ExplorationReport) -> dict[str, str]:
         "index.html": render_exploration(report),
         DATA: json_text(report.found.as_dict()) + "\n",
         "explore.csv": _csv(report),
-        "explore.md": _markdown(report),
-        "explore.tex": _latex(report),
+        "explore.md": as_markdown(_tables(report), exploration_caption(report)),
+        "explore.tex": as_latex(_tables(report), exploration_caption(report)),
     }
 
 
@@ -77,13 +71,3 @@ def _cell(value: object) -> object:
 
 def _tables(report: ExplorationReport) -> Iterator[Table]:
     yield from (held for _, held in tables(report.found))
-
-
-def _markdown(report: ExplorationReport) -> str:
-    made = (markdown_table(held.columns, held.rows) for held in _tables(report))
-    return "\n\n".join((*made, markdown(exploration_caption(report)))) + "\n"
-
-
-def _latex(report: ExplorationReport) -> str:
-    tabulars = "\n".join(latex_table(held.columns, held.rows) for held in _tables(report))
-    return f"% {latex(exploration_caption(report))}\n% Needs \\usepackage{{booktabs}}.\n{tabulars}"

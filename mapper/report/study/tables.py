@@ -1,10 +1,17 @@
 """Tables of studies: cells in words for pages and papers, and lines of numbers for programs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from mapper.proportions import Score
 from mapper.report.charts.base import Table
-from mapper.report.markup import csv_name, csv_table
+from mapper.report.markup import (
+    csv_name,
+    csv_table,
+    latex,
+    latex_table,
+    markdown,
+    markdown_table,
+)
 from mapper.report.numbers import interval_text, number, percent
 from mapper.report.study.effects import Effect
 from mapper.report.study.quantity import Quantity
@@ -144,3 +151,15 @@ def tolerances_as_csv(found: Sequence[Tolerance]) -> str:
 
 def _cell(reach: Reach) -> object:
     return "" if reach.value is None else reach.value
+
+
+def as_markdown(tables: Iterable[Table], note: str) -> str:
+    """Write tables below each other, and what has to be known of them."""
+    made = (markdown_table(held.columns, held.rows) for held in tables)
+    return "\n\n".join((*made, markdown(note))) + "\n"
+
+
+def as_latex(tables: Iterable[Table], note: str) -> str:
+    """Write tables as tabulars, behind a comment that says what has to be known of them."""
+    tabulars = "\n".join(latex_table(held.columns, held.rows) for held in tables)
+    return f"% {latex(note)}\n% Needs \\usepackage{{booktabs}}.\n{tabulars}"
