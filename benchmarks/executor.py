@@ -8,12 +8,12 @@ compares is run in turn within each round: other work on the machine slows both 
 ratio is the median of its rounds' ratios; below 1 is faster. The dense side is what a
 floating-point network computes, ``torch`` convolutions of the same sizes on all time steps at
 once, without neurons, pooling or readout; the native side is whole layers and networks, readout
-and neurons included. Needs torch (``pip install '.[train]'``).
+and neurons included. Needs torch (``pip install '.[train]'``). ``--variant`` holds torch and NumPy
+to the same instructions (held.py); ``peer_held`` says to which.
 """
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from benchmarks.held import held_to, hold
 from benchmarks.networks import NETWORKS, Net, spikes
 from benchmarks.peer import check_peer, make_peer
 from mapper.executor.base import Prepared
@@ -35,7 +36,7 @@ from mapper.ir.core import Graph
 from mapper.ir.encoding import Encoding
 from mapper.ir.serialize import from_json, to_json
 from mapper.ir.weights import load_constants, save_constants
-from mapper.kernels.core import VARIANT_VARIABLE, VARIANTS, best_level
+from mapper.kernels.core import VARIANTS, best_level
 
 PARTS = ("layers", "peer", "networks")
 DENSITIES = (0.02, 0.1, 0.3, 0.5)
@@ -258,12 +259,12 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--peak", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.variant:
-        os.environ[VARIANT_VARIABLE] = options.variant
     if options.peak:
         _run_once(options.peak)
         return
-    answer: dict[str, list[dict[str, Any]]] = {"layers": [], "networks": []}
+    hold(options.variant, "benchmarks.executor")
+    answer: dict[str, Any] = {"peer_held": held_to(), "layers": [], "networks": []}
+    print(*(f"{k} {v}" for k, v in answer["peer_held"].items()), sep="  ", file=sys.stderr)
     names = [name for name in options.networks.split(",") if name]
     with threadpool_limits(limits=1):
         rows: list[tuple[str, Iterator[dict[str, Any]]]] = []
