@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -144,10 +145,8 @@ def linear_rows(rounds: int) -> Iterator[dict[str, Any]]:
     """
     for bits in (1, 8):
         rng = np.random.default_rng(0)
-        cells = Encoding(kind="offset-binary", weight_bits=8, cell_bits=2)
-        net = Net(np.zeros((1, 1, 512), np.int64), 0.2, 128, cells, adc_bits=8, input_bits=bits)
         codes = sum(spikes(rng, 0.2, 1, 128, 512) << plane for plane in range(bits))
-        graph = net.graph("linear", net.sums(net.x, 512, None))
+        graph = linear_layer(bits)
         executor = ENGINES["native"].prepare(graph, threads=1)
         name, peer = make_peer(graph)
         runs = {
@@ -155,8 +154,9 @@ def linear_rows(rounds: int) -> Iterator[dict[str, Any]]:
             "peer": lambda peer=peer, codes=codes: peer(codes[0]),
             "numpy": _numpy_run(graph, codes),
         }
-        ours = next(iter(executor.run({"x": codes}).values()))[0]
-        check_peer(name, peer(codes[0]), ours)
+        for given in (codes, np.full_like(codes, (1 << bits) - 1)):  # the second saturates ADCs
+            ours = next(iter(executor.run({"x": given}).values()))[0]
+            check_peer(name, peer(given[0]), ours)
         times = timed(runs, rounds)
         yield {
             "name": f"linear 512->512, 128 samples of {bits} bits, 8-bit ADC",
@@ -172,6 +172,22 @@ def linear_rows(rounds: int) -> Iterator[dict[str, Any]]:
             "ratio_peer": ratio(times, "peer"),
             "peer_ms": round(1e3 * median(times["peer"]), 4),
         }
+
+
+def linear_layer(bits: int) -> Graph:
+    """Return the layer of ``linear_rows``; one level of an ADC is one count, as of its peer's.
+
+    Weights of the first output are the greatest, so its ADCs saturate where all wordlines drive.
+    """
+    cells = Encoding(kind="offset-binary", weight_bits=8, cell_bits=2)
+    none = np.zeros((1, 1, 512), np.int64)
+    net = Net(none, 0.2, 128, cells, adc_bits=8, adc_step=1, input_bits=bits)
+    graph = net.graph("linear", net.sums(net.x, 512, None))
+    least = -cells.weight_max  # of a range with two ends alike, which is what the peer has
+    ((name, drawn),) = graph.constants.items()
+    weight = np.maximum(drawn, least)
+    weight[:, 0] = cells.weight_max
+    return replace(graph, constants={name: weight})
 
 
 def network_rows(rounds: int, names: list[str], engines: bool) -> Iterator[dict[str, Any]]:

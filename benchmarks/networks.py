@@ -12,13 +12,14 @@ import numpy as np
 from mapper.executor import engine
 from mapper.ir.builder import GraphBuilder
 from mapper.ir.core import INT64, SPIKE, Array, Const, Graph, IntType, Span, State, Value
-from mapper.ir.crossbar import CrossbarMvm, partial_sum_range
+from mapper.ir.crossbar import CountActive, CrossbarMvm, partial_sum_range
 from mapper.ir.encoding import Encoding
 from mapper.ir.hardware import UpdateMembrane
 from mapper.ir.leaks import Decay
 from mapper.ir.neurons import Reset
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.windows import Window, transposed_window
+from passes.shared.grid import count_active
 
 MEMBRANE = IntType(16, signed=True)
 TWOS_COMPLEMENT = Encoding(kind="twos-complement", weight_bits=4, cell_bits=1)
@@ -39,6 +40,8 @@ class Net:
     rows: int = 64
     encoding: Encoding = TWOS_COMPLEMENT
     adc_bits: int = 0
+    adc_step: int = 0
+    """Counts between two codes; 0: as many as the whole range takes."""
     input_bits: int = 1
     net: GraphBuilder = field(default_factory=GraphBuilder)
     dense: list[tuple[str, tuple[int, ...], int, int, int]] = field(default_factory=list)
@@ -104,24 +107,29 @@ class Net:
             loc=name,
         )
         read = self._read(name, p, blocks)
+        counts = self._counts(mvm)
         add = ShiftAndAdd(
             codes=read.result,
+            active=counts[0].active if counts else None,
             significances=encoding.significances,
+            offset=encoding.offset if counts else 0,
             result=Value(name, INT64, p.shape[3:]),
             loc=name,
         )
         y = Value(name, IntType.spanning(*add.range(self.net.constants)), p.shape[3:])
-        add = ShiftAndAdd(
-            codes=read.result, significances=encoding.significances, result=y, loc=name
-        )
-        self.net.ops += [mvm, read, add]
+        self.net.ops += [mvm, read, *counts, replace(add, result=y)]
         return y
+
+    def _counts(self, mvm: CrossbarMvm) -> list[CountActive]:
+        """Return what takes the offset of weights back behind ADCs, where they have one."""
+        assert mvm.encoding is not None
+        return [count_active(mvm)] if self.adc_bits and mvm.encoding.offset else []
 
     def _read(self, name: str, p: Value, blocks: tuple[Span, ...]) -> Any:
         """Read around the mean of the sums: references that no lucky early exit passes."""
         if self.adc_bits:
             top = (1 << self.adc_bits) - 1
-            step = max(1, -(-int(p.type.max) // top))  # type: ignore[union-attr]
+            step = self.adc_step or max(1, -(-int(p.type.max) // top))  # type: ignore[union-attr]
             codes = Value(f"{name}.codes", IntType.spanning(0, step * top), p.shape)
             return AdcRead(
                 kind="sar", bits=self.adc_bits, partial_sum=p, first=step, step=step, base=0,
