@@ -95,7 +95,9 @@ def given_options(step: Pass) -> Mapping[str, Plain]:
 
 def with_options(step: Pass, options: PassOptions) -> Pass:
     """Return a pass with its own of the options, which ``checked`` or ``parse`` returned."""
-    own = options.get(step.name, {})
+    own = options.get(step.name)
+    if not own:
+        return step
     return replace(step, **{_field(name): value for name, value in own.items()})
 
 

@@ -128,7 +128,7 @@ def _kept_in_planes(op: Synapse, graph: Graph, counts: Mapping[str, Levels]) -> 
 
 
 def _in_round(op: Op, round: int | None) -> Op:
-    if not isinstance(op, CrossbarMvm) or round is None:
+    if not isinstance(op, CrossbarMvm) or round in (None, op.placement.round):
         return op
     return replace(op, placement=replace(op.placement, round=round))
 

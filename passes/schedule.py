@@ -3,11 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from mapper.ir.core import Graph
+from mapper.ir.core import Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from passes.base import Pass
 from passes.facts import ON_MACROS, Fact
-from passes.shared.rewrite import dataflow
 from targets import Target
 
 
@@ -24,16 +23,13 @@ class Schedule(Pass):
     needs: ClassVar[tuple[Fact, ...]] = (ON_MACROS,)
 
     def run(self, graph: Graph, target: Target) -> Graph:
-        flow = dataflow(graph)
-        stages: dict[int, int] = {}
-        for i, op in enumerate(graph.ops):
-            sources = [s for s, _, delayed in flow.in_edges(i, data="delayed") if not delayed]
-            reached = max((stages[s] for s in sources), default=-1)
-            stages[i] = reached + isinstance(op, CrossbarMvm)
-        placed = (
-            replace(op, placement=replace(op.placement, stage=stages[i]))
-            if isinstance(op, CrossbarMvm)
-            else op
-            for i, op in enumerate(graph.ops)
-        )
+        stages: dict[str, int] = {}  # by value; what comes from outside, or a state, has none
+        placed: list[Op] = []
+        for op in graph.ops:
+            stage = max((stages.get(value.name, -1) for value in op.operands), default=-1)
+            if isinstance(op, CrossbarMvm):
+                stage += 1
+                op = replace(op, placement=replace(op.placement, stage=stage))
+            stages.update({value.name: stage for value in op.results})
+            placed.append(op)
         return replace(graph, ops=tuple(placed))

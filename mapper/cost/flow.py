@@ -1,7 +1,7 @@
 """Which layer each op belongs to, where a layer's input comes from, and how far away that is."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isqrt, prod
 
 import numpy as np
@@ -29,8 +29,19 @@ class Flow:
     """The layers, or ``OUTSIDE``, that the input of each layer comes from."""
     stages: tuple[int, ...]
     """Pipeline stage of each layer: one after the latest of its sources in the same step."""
+    within: tuple[frozenset[int], ...]
+    """The sources of each layer in the same time step."""
     rounds: tuple[int, ...]
     """In which each layer runs; one on the digital unit, in that of its latest source."""
+
+    def placed(self, graph: Graph) -> "Flow":
+        """Return that of a graph whose crossbars stand elsewhere, and which is the same else."""
+        starts = _starts(graph)
+        return replace(self, starts=starts, rounds=_rounds(starts, self.within))
+
+
+def _starts(graph: Graph) -> tuple[LayerOp, ...]:
+    return tuple(op for op in graph.ops if isinstance(op, LayerOp))
 
 
 def follow(graph: Graph) -> Flow:
@@ -38,19 +49,21 @@ def follow(graph: Graph) -> Flow:
 
     What is done to a network input before any layer belongs to the first layer.
     """
-    starts = tuple(op for op in graph.ops if isinstance(op, LayerOp))
+    starts = _starts(graph)
     within, homes = _feeds(graph, {})
     across, _ = _feeds(graph, {state.read.name: within[state.next] for state in graph.states})
+    own = tuple(within[op.x.name] for op in starts)
     stages: list[int] = []
-    for op in starts:
-        before = [stages[source] for source in within[op.x.name] if source != OUTSIDE]
+    for sources in own:
+        before = [stages[source] for source in sources if source != OUTSIDE]
         stages.append(1 + max(before, default=-1))
     return Flow(
         starts=starts,
         homes=tuple(max(home, 0) for home in homes),
         sources=tuple(across[op.x.name] for op in starts),
         stages=tuple(stages),
-        rounds=_rounds(starts, [within[op.x.name] for op in starts]),
+        within=own,
+        rounds=_rounds(starts, own),
     )
 
 

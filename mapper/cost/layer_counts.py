@@ -1,7 +1,7 @@
 """Exact action counts: what the cost formulas need to know of each layer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -21,7 +21,7 @@ from mapper.cost.flow import (
 )
 from mapper.cost.model import Events, Grid, Layer, Work
 from mapper.cost.op_counts import op_work, separate_op_work, weight_bits
-from mapper.cost.shift_add_counts import Widths, separate_widths, sum_widths
+from mapper.cost.shift_add_counts import Widths, separate_widths, sum_widths, sums_work
 from mapper.cost.skips import Skips, skips_of
 from mapper.cost.sums import Sums
 from mapper.cost.trace import NOTHING, most_events
@@ -61,7 +61,32 @@ class Counts:
     levels: Levels
 
 
-def count_actions(graph: Graph, target: Target, levels: Levels | None = None) -> Counts:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerOps:
+    """What the ops of a layer count, wherever its crossbars stand."""
+
+    merged: Tally
+    separate: Tally
+    """Where every bit-slice is added by itself."""
+    widths: tuple[Widths, ...]
+    separate_widths: tuple[Widths, ...]
+    reached: Reached | None
+    full: Events
+    """Of a time step in which every input bit is 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unplaced:
+    """What counting finds in a graph before its crossbars have places."""
+
+    flow: Flow
+    levels: Levels
+    layers: tuple[LayerOps, ...]
+
+
+def count_actions(
+    graph: Graph, target: Target, levels: Levels | None = None, unplaced: Unplaced | None = None
+) -> Counts:
     """Count the actions of every layer of a fully lowered graph.
 
     A layer is a grid of crossbars, or a layer of weights on the digital unit, with all ops up to
@@ -71,13 +96,13 @@ def count_actions(graph: Graph, target: Target, levels: Levels | None = None) ->
         graph: The hardware graph, after the last pass.
         target: The target it was mapped onto.
         levels: Those of a graph with the same crossbars, where they are known.
+        unplaced: That of a graph that differs in the places of its crossbars alone, if known.
     """
-    flow = follow(graph)
+    known = count_unplaced(graph, levels) if unplaced is None else unplaced
     if target.events.update_on_event:
         check_update_on_event(graph, target.name)
-    known = levels_of(flow.starts, graph) if levels is None else levels
     return Counts(
-        graph=graph, target=target, layers=_layers(graph, flow, known, target), levels=known
+        graph=graph, target=target, layers=_layers(graph, known, target), levels=known.levels
     )
 
 
@@ -93,41 +118,67 @@ def levels_of(starts: Sequence[LayerOp], graph: Graph) -> Levels:
     )
 
 
-def _layers(graph: Graph, flow: Flow, levels: Levels, target: Target) -> tuple[Layer, ...]:
+def count_unplaced(graph: Graph, levels: Levels | None = None) -> Unplaced:
+    """Count what does not depend on where crossbars stand; see ``count_actions``."""
+    flow = follow(graph)
     makers = {value.name: op for op in graph.ops for value in op.results}
-    layers = max(1, len(flow.starts))
-    members: list[list[Op]] = [[] for _ in range(layers)]
-    for op, home in zip(graph.ops, flow.homes, strict=True):
-        members[home].append(op)
-    skips = skips_of(graph, flow, target.chip)
-    if not flow.starts:
-        tally, _ = _tallies(graph.ops, makers, graph.constants)
-        return (_neurons_only(graph, tally, target),)
-    touched = reached(flow, graph)
-    return tuple(
-        _layer(
-            graph,
-            flow,
-            index,
-            members[index],
-            makers,
-            levels[index],
-            skips[index],
-            touched[index],
-            target,
-        )
-        for index in range(layers)
+    known = levels_of(flow.starts, graph) if levels is None else levels
+    touched = reached(flow, graph) if flow.starts else (None,)
+    starts = zip(flow.starts or (None,), known or (None,), strict=True)
+    return Unplaced(
+        flow=flow,
+        levels=known,
+        layers=tuple(
+            _ops(members, makers, graph.constants, events, _full_events(start, own, events))
+            for members, events, (start, own) in zip(
+                _members(graph, flow), touched, starts, strict=True
+            )
+        ),
     )
 
 
-def _tallies(ops: Sequence[Op], makers: Makers, constants: Constants) -> tuple[Tally, Tally]:
-    """Count the actions of ops, and those where every bit-slice is added by itself."""
-    merged, alone = Tally(), Tally()
+def _members(graph: Graph, flow: Flow) -> list[list[Op]]:
+    """Return the ops of each layer; of a graph without weights, all in one."""
+    members: list[list[Op]] = [[] for _ in flow.starts or (None,)]
+    for op, home in zip(graph.ops, flow.homes, strict=True):
+        members[home].append(op)
+    return members
+
+
+def _ops(
+    ops: Sequence[Op], makers: Makers, constants: Constants, events: Reached | None, full: Events
+) -> LayerOps:
+    """Count the actions of the ops of a layer."""
+    merged, separate = Tally(), Tally()
+    widths: list[Widths] = []
     for op in ops:
-        work = op_work(op, makers, constants)
+        if isinstance(op, ShiftAndAdd):
+            widths.append(sum_widths(op, makers, constants))
+            work = sums_work(op, makers, constants, widths[-1])
+        else:
+            work = op_work(op, makers, constants)
         merged.update(work)
-        alone.update(separate_op_work(op, makers, constants, work))
-    return merged, alone
+        separate.update(separate_op_work(op, makers, constants, work))
+    return LayerOps(
+        merged=merged,
+        separate=separate,
+        widths=tuple(widths),
+        separate_widths=tuple(separate_widths(op) for op in ops if isinstance(op, ShiftAndAdd)),
+        reached=events,
+        full=full,
+    )
+
+
+def _layers(graph: Graph, known: Unplaced, target: Target) -> tuple[Layer, ...]:
+    flow = known.flow.placed(graph)
+    if not flow.starts:
+        return (_neurons_only(graph, known.layers[0].merged, target),)
+    skips = skips_of(graph, flow, target.chip)
+    members = _members(graph, flow)
+    return tuple(
+        _layer(graph, flow, index, members[index], known.layers[index], skips[index], target)
+        for index in range(len(members))
+    )
 
 
 def _layer(
@@ -135,10 +186,8 @@ def _layer(
     flow: Flow,
     index: int,
     members: list[Op],
-    makers: Makers,
-    levels: Array | None,
+    known: LayerOps,
     skips: Skips,
-    events: Reached | None,
     target: Target,
 ) -> Layer:
     op = flow.starts[index]
@@ -147,17 +196,16 @@ def _layer(
     start = begins(op, members, graph, target)
     distance = input_distance(flow, index, target.chip)
     input_bits = bits_of(op.x) * prod(op.x.shape)
-    combines = [other for other in members if isinstance(other, ShiftAndAdd)]
     plain = bits_of(op.results[0])
 
-    def sums(tally: Tally, widths: Sequence[Widths]) -> Sums:
+    def sums(counted: Tally, widths: Sequence[Widths]) -> Sums:
         width = max((width.total for width in widths), default=0)
+        tally = counted.copy()
         tally["hop_bits"] += input_bits * distance + start.partial_sum_hops * width
         return _sums(tally, widths, plain)
 
-    constants = graph.constants
-    tally, alone = _tallies(members, makers, constants)
-    merged = sums(tally, [sum_widths(add, makers, constants) for add in combines])
+    tally, events = known.merged, known.reached
+    merged = sums(tally, known.widths)
     return Layer(
         name=op.loc or op.results[0].name,
         macro=start.macro or target.macros[0].name,
@@ -172,8 +220,8 @@ def _layer(
         grid=start.grid,
         work=_work(tally, merged, skips),
         skip_stored_bits=skips.stored_bits,
-        separate=sums(alone, [separate_widths(add) for add in combines]),
-        full=_full_events(op, levels, 0 if events is None else events.neurons),
+        separate=sums(known.separate, known.separate_widths),
+        full=known.full,
         event_neurons=0 if events is None else events.neurons,
         repeats=events is not None and events.repeats,
         updates_exact=events is None or events.exact,
@@ -224,7 +272,8 @@ def _neurons_only(graph: Graph, tally: Tally, target: Target) -> Layer:
     )
 
 
-def _full_events(op: LayerOp, levels: Array | None, neurons: int) -> Events:
+def _full_events(op: LayerOp | None, levels: Array | None, events: Reached | None) -> Events:
+    neurons = 0 if events is None else events.neurons
     if levels is None or not isinstance(op, CrossbarMvm):
         return NOTHING
     wired = replace(
@@ -308,9 +357,12 @@ STARTS: OpTable[Callable[[Any, list[Op], Graph, Target], Start]] = OpTable(
 """What is known of a layer from the op that it begins with."""
 
 
+_OF_SUMS = tuple(held.name for held in fields(Sums))
+
+
 def _work(tally: Tally, sums: Sums, skips: Skips) -> Work:
     return Work(
-        **asdict(sums),
+        **{name: getattr(sums, name) for name in _OF_SUMS},
         macs=tally["macs"],
         crossbar_reads=tally["crossbar_reads"],
         conversions=tally["conversions"],

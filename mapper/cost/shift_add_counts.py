@@ -38,16 +38,19 @@ class Widths:
     """Of that sum after its scale, before it is shifted."""
 
 
-def sums_work(op: ShiftAndAdd, makers: Makers, constants: Constants) -> Tally:
+def sums_work(
+    op: ShiftAndAdd, makers: Makers, constants: Constants, known: Widths | None = None
+) -> Tally:
     """Count what a graph states: slices that make a code are wires, a shared scale is one product.
 
     ``N`` outputs at a position, ``G`` row blocks, ``b`` bit planes: slices that do not make a code
     take an addition each, row blocks ``b N (G - 1)``, bit planes ``(b - 1) N``, scales ``N``, or
-    ``b G N`` where they differ between row blocks.
+    ``b G N`` where they differ between row blocks. ``known`` is what ``sum_widths`` returns, where
+    that was asked before.
     """
     planes, blocks, _, *outputs = op.codes.shape
     results = prod(outputs)
-    width = sum_widths(op, makers, constants)
+    width = sum_widths(op, makers, constants) if known is None else known
     codes = planes * blocks * results * slice_additions(op)
     work = shift_additions(codes, width.slices) if width.adder else Tally()
     if op.shares_scale(constants):

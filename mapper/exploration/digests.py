@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from typing import cast
 
@@ -19,22 +19,39 @@ def target_digest(target: Target) -> str:
     """
     # None is left out of what is written.
     bare = replace(target, components=cast(Library, None), macros=())
-    entries = {name: canonical(held) for name, held in target_to_data(bare).items()}
+    entries = dict(_around(bare, repr(bare)))
     entries["components"] = _written(target.components)
     entries["macro"] = f"[{','.join(map(_macro, target.macros))}]"
     return sha256(_object(entries).encode()).hexdigest()
 
 
 def _macro(macro: Macro) -> str:
-    held = cast(dict[str, object], to_plain(replace(macro, device=None)))
-    entries = {name: canonical(value) for name, value in held.items()}
+    bare = replace(macro, device=None)
+    entries = dict(_entries(bare, repr(bare)))
     if macro.device is not None:
         entries["device"] = _written(macro.device)
     return _object(entries)
 
 
+@lru_cache(maxsize=256)
+def _around(bare: Target, text: str) -> Mapping[str, str]:
+    return {name: canonical(held) for name, held in target_to_data(bare).items()}
+
+
+@lru_cache(maxsize=1024)
+def _entries(macro: Macro, text: str) -> Mapping[str, str]:
+    """Return its entries as they are written; ``text`` tells 1 from 1.0, which are equal."""
+    held = cast(dict[str, object], to_plain(macro))
+    return {name: canonical(value) for name, value in held.items()}
+
+
 def _object(entries: Mapping[str, str]) -> str:
-    return f"{{{','.join(f'{canonical(name)}:{entries[name]}' for name in sorted(entries))}}}"
+    return f"{{{','.join(f'{_name(name)}:{entries[name]}' for name in sorted(entries))}}}"
+
+
+@cache
+def _name(name: str) -> str:
+    return canonical(name)
 
 
 @lru_cache(maxsize=64)

@@ -144,25 +144,24 @@ def with_facts(target: Target, facts: Mapping[str, Any]) -> Target:
     """
     if not facts:
         return target
-    made = target
+    macros, tables = target.macros, dict[str, Any]()
+    names = tuple(macro.name for macro in macros)
     for name, value in facts.items():
-        made = _with_fact(made, name, value)
+        fact, macro = plain_name(name, names)
+        table, _, field = fact.rpartition(".")
+        change: dict[str, Any] = {field: value}
+        if fact.startswith("macro."):
+            macros = tuple(
+                _changed(held, fact, change) if macro in ("", held.name) else held
+                for held in macros
+            )
+        else:
+            tables[table] = replace(tables.get(table, getattr(target, table)), **change)
+    made = replace(target, macros=macros, **tables)
     if any(True for _ in _problems(made)):
         target_from_data(target_to_data(made), loc=target.name)  # says it as a file would
         raise AssertionError("a reader that finds what the schema does")
     return made
-
-
-def _with_fact(target: Target, name: str, value: Any) -> Target:
-    fact, macro = plain_name(name, tuple(macro.name for macro in target.macros))
-    table, _, field = fact.rpartition(".")
-    change: dict[str, Any] = {field: value}
-    if not fact.startswith("macro."):
-        return replace(target, **{table: replace(getattr(target, table), **change)})
-    macros = tuple(
-        _changed(held, fact, change) if macro in ("", held.name) else held for held in target.macros
-    )
-    return replace(target, macros=macros)
 
 
 def _changed(macro: Macro, fact: str, change: Mapping[str, Any]) -> Macro:

@@ -16,7 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from mapper.cost.layer_counts import Counts, Levels, count_actions, levels_of
+from mapper.cost.layer_counts import (
+    Counts,
+    Levels,
+    Unplaced,
+    count_actions,
+    count_unplaced,
+    levels_of,
+)
 from mapper.diagnostics import MappingError
 from mapper.exploration.axes import STAGES, Stage
 from mapper.exploration.base import Design
@@ -181,6 +188,8 @@ class _Result:
     graph: Graph
     levels: Levels | None = None
     """What counting needs of weights on cells, once they are."""
+    unplaced: Unplaced | None = None
+    """What counting finds once columns are cut."""
     shape: int = 0
     """Number of the result that all of what it computes follows from, once columns are cut: where
     copies stand changes no number."""
@@ -272,7 +281,7 @@ class Mapped:
         key = result.number, WORK["counts"].reads(design, self.network)
         found = self._counts.get(key)
         if found is None:
-            found = count_actions(result.graph, design.target, result.levels)
+            found = count_actions(result.graph, design.target, unplaced=result.unplaced)
             self._counts.put(key, found, _GRAPH_BYTES)
         return replace(found, graph=result.graph, target=design.target), result.shape
 
@@ -289,7 +298,7 @@ class Mapped:
         whole = (tuple(keys), design.target.name)
         if (refused := self._refused.get(whole)) is not None:
             raise refused
-        result = _Result(0, replace(self.network.graph, assignment=design.assignment))
+        result = _Result(0, self.network.graph)
         try:
             for stage, key in zip(self._held, keys, strict=True):
                 result = self._stage(stage, (result.number, key), result, design)
@@ -299,23 +308,21 @@ class Mapped:
             found = self._refusal(design)
             self._refused.put(whole, found, 1 << 12)
             raise found from None
-        return result
+        return replace(result, graph=_assigned(result.graph, design))
 
     def _stage(self, stage: Stage, key: Hashable, before: _Result, design: Design) -> _Result:
         found = self._held[stage].get(key)
         if found is None:
-            graph = self._ran(stage, before.graph, design)
-            levels = before.levels
+            graph = self._ran(stage, _assigned(before.graph, design), design)
+            found = replace(before, number=next(self._numbers), graph=graph)
             if stage == "rows":
                 layers = [op for op in graph.ops if isinstance(op, LayerOp)]
-                levels = levels_of(layers, graph)
-            number = next(self._numbers)
-            shape = number if stage == "columns" else before.shape
-            found = _Result(number, graph, levels, shape)
+                found = replace(found, levels=levels_of(layers, graph))
+            elif stage == "columns":
+                counted = count_unplaced(graph, before.levels)
+                found = replace(found, unplaced=counted, shape=found.number)
             self._held[stage].put(key, found, _new_bytes(graph, before.graph))
-        if found.graph.assignment is design.assignment:
-            return found
-        return replace(found, graph=replace(found.graph, assignment=design.assignment))
+        return found
 
     def _ran(self, stage: Stage, graph: Graph, design: Design) -> Graph:
         target = design.target
@@ -342,6 +349,12 @@ class Mapped:
         except MappingError as error:
             return error
         raise AssertionError("a stage refused what the passes take")
+
+
+def _assigned(graph: Graph, design: Design) -> Graph:
+    if graph.assignment is design.assignment:
+        return graph
+    return replace(graph, assignment=design.assignment)
 
 
 def _own(work: Work, design: Design) -> Hashable:

@@ -25,7 +25,11 @@ class FrozenMap(Mapping[str, V]):
     __slots__ = ("_items",)
 
     def __init__(self, items: Mapping[str, V]) -> None:
-        self._items: dict[str, V] = {name: _read_only(value) for name, value in items.items()}
+        self._items: dict[str, V] = (
+            items._items  # of another map, which cannot change either
+            if isinstance(items, FrozenMap)
+            else {name: _read_only(value) for name, value in items.items()}
+        )
 
     def __getitem__(self, name: str) -> V:
         return self._items[name]

@@ -6,10 +6,11 @@ everything up to the next neuron. Passes build ops with whatever types they find
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import cache
 from typing import Any, TypeVar, cast
 
-from mapper.ir.core import FLOAT, Constants, Graph, IntType, Op, State, Type, Value
+from mapper.ir.core import FLOAT, Constants, Graph, IntType, Op, State, Type, Value, holds_values
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import (
@@ -105,15 +106,20 @@ def settled(op: AnyOp, constants: Constants) -> AnyOp:
 def substitute(op: Op, values: Mapping[str, Value]) -> Op:
     """Return the op with every operand and result replaced that ``values`` has by name."""
     changed: dict[str, Any] = {}
-    for name in op.__dataclass_fields__:
+    for name in _fields_of_values(cast(Any, type(op))):
         held = new = getattr(op, name)
         if isinstance(held, Value):
             new = values.get(held.name, held)
-        elif isinstance(held, tuple) and held and isinstance(held[0], Value):
+        elif held:
             new = tuple(values.get(item.name, item) for item in held)
-        if new != held:
+        if new is not held and new != held:
             changed[name] = new
     return replace(op, **changed) if changed else op
+
+
+@cache
+def _fields_of_values(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(spec.name for spec in fields(kind) if holds_values(spec))
 
 
 def _settle(op: Op, constants: Constants, layers: dict[str, CrossbarMvm]) -> Op:
@@ -123,7 +129,8 @@ def _settle(op: Op, constants: Constants, layers: dict[str, CrossbarMvm]) -> Op:
     elif isinstance(op, BitlineRead) and op.partial_sum.name in layers:
         layers[op.result.name] = layers[op.partial_sum.name]
     elif isinstance(op, ShiftAndAdd) and op.codes.name in layers:
-        op = replace(op, **planes_of(layers[op.codes.name]))
+        found = planes_of(layers[op.codes.name])
+        op = op if found["planes"] == op.planes else replace(op, **found)
     return settled(op, constants)
 
 
@@ -138,23 +145,31 @@ def _crossbar(op: CrossbarMvm, constants: Constants) -> Op:
     slices = 1 if op.encoding is None else len(op.encoding.significances)
     shape = (op.planes, len(op.rows), slices, weight.shape[1], *op.positions)
     type = IntType.spanning(*op.sum_range(constants))
-    return replace(op, partial_sum=replace(op.partial_sum, type=type, shape=shape))
+    return _with_result(op, "partial_sum", type, shape)
 
 
 def _count_active(op: CountActive, constants: Constants) -> Op:
     shape = (len(op.bit_planes), len(op.rows), op.groups, *op.active.shape[3:])
     type = IntType.spanning(0, op.most_active)
-    return replace(op, active=replace(op.active, type=type, shape=shape))
+    return _with_result(op, "active", type, shape)
 
 
 def _read(op: BitlineRead, constants: Constants) -> Op:
     type = IntType.spanning(*op.ends(constants))
-    return replace(op, result=replace(op.result, type=type, shape=op.partial_sum.shape))
+    return _with_result(op, "result", type, op.partial_sum.shape)
 
 
 def _ranged(op: ShiftAndAdd | ScaledAdd, constants: Constants) -> Op:
     type = IntType.spanning(*op.range(constants))
-    return replace(op, result=replace(op.result, type=type))
+    return _with_result(op, "result", type, op.result.shape)
+
+
+def _with_result(op: Op, name: str, type: Type, shape: tuple[int, ...]) -> Op:
+    held: Value = getattr(op, name)
+    if held.type == type and held.shape == shape:
+        return op
+    changed: dict[str, Any] = {name: replace(held, type=type, shape=shape)}
+    return replace(op, **changed)
 
 
 def _passed(op: Op, constants: Constants) -> Op:

@@ -9,6 +9,7 @@ spikes of weight 1 or -1.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from mapper.ir.core import IntType, Span, Value
@@ -87,10 +88,15 @@ def input_planes(x: Value, plane_bits: int, steps: Levels | None = None) -> tupl
     if steps is not None:
         levels = [*range(steps.high), *range(-1, steps.low - 1, -1)]
         return tuple(map(UnaryStep, levels))
-    plain = x.type.bits - x.type.signed
+    return _bit_planes(x.type, plane_bits)
+
+
+@lru_cache(maxsize=256)
+def _bit_planes(type: IntType, plane_bits: int) -> tuple[Plane, ...]:
+    plain = type.bits - type.signed
     spans = Span(0, plain).split(plane_bits) if plain else ()
     planes = tuple(BitPlane(span.start, len(span)) for span in spans)
-    return (*planes, BitPlane(plain, 1, sign=True)) if x.type.signed else planes
+    return (*planes, BitPlane(plain, 1, sign=True)) if type.signed else planes
 
 
 def greatest_digit(planes: tuple[Plane, ...]) -> int:

@@ -211,9 +211,9 @@ def _held(op: Op, names: tuple[str, ...]) -> tuple[Value, ...]:
     found: list[Value] = []
     for name in names:
         held = getattr(op, name)
-        if isinstance(held, Value):
+        if type(held) is Value:
             found.append(held)
-        elif isinstance(held, tuple):
+        elif held:
             found.extend(held)
     return tuple(found)
 

@@ -40,6 +40,8 @@ def finer_sums(graph: Graph, rescaled: set[str]) -> dict[str, int]:
     Returns:
         By name of a sum, and by name of a neuron's membrane: the number of bits, above 0.
     """
+    if not rescaled:
+        return {}
     flow = dataflow(graph)
     finer: dict[str, int] = {}
     for i, op in enumerate(graph.ops):
