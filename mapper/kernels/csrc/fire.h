@@ -1,12 +1,22 @@
 /* Counters straight to spikes: shift-and-add and neuron in registers, for the common layer.
  *
- * That is: one cluster of row blocks, spikes in, 16-bit sums, and the 32-bit neuron; slices are not
+ * That is: one cluster of row blocks, spikes in, 16-bit sums, and the 32-bit neuron; with AVX-512 slices are not
  * merged, as masked additions take their planes as fast.
  */
+#if LEVEL == 1
+#include "fire_avx2.h"
+#endif
+
+/* Whether a layer is such a one; with AVX2, how. */
 static int NAME(is_direct)(const Layer *l) {
-#if LEVEL >= 2
-  return l->kind == BITS && l->planes == 1 && l->nclusters == 1 && !l->wide && !l->merged && !l->clusters->by_column &&
-         l->Ng == l->N && l->has_neurons && l->n.fast && !l->n.v_out && l->S * l->depth <= 64;
+#if LEVEL >= 1
+  const int common = l->kind == BITS && l->planes == 1 && l->nclusters == 1 && !l->wide && !l->clusters->by_column &&
+                     l->Ng == l->N && l->has_neurons && l->n.fast && !l->n.v_out;
+#if LEVEL == 1
+  return common ? NAME(how_direct)(l) : 0;
+#else
+  return common && !l->merged && l->S * l->depth <= 64;
+#endif
 #else
   (void)l;
   return 0;
@@ -99,14 +109,29 @@ static AI void NAME(fire_some)(const Layer *l, const Scratch *s, int64_t t, int6
 #endif
 
 static void NAME(fire_tile)(const Layer *l, const Scratch *s, int64_t t, int64_t b,
-                            const int32_t *placed, int64_t count) {
+                            const int32_t *placed, int64_t count, int how) {
 #if LEVEL >= 2
+  (void)how;
   const int S = (int)l->S;
   if (!l->n.simple || l->shift || l->n.fraction) NAME(fire_some)(l, s, t, b, placed, count, S, 0);
   else if (S == 4) NAME(fire_some)(l, s, t, b, placed, count, 4, 1);
   else if (S == 3) NAME(fire_some)(l, s, t, b, placed, count, 3, 1);
   else NAME(fire_some)(l, s, t, b, placed, count, S, 1);
+#elif LEVEL == 1
+  const int S = l->merged ? 1 : (int)l->S, simple = l->n.simple && !l->shift && !l->n.fraction;
+#define FIRE(S, simple)                                                                   \
+  do {                                                                                    \
+    if (how == BYTES) NAME(fire_some)(l, s, t, b, placed, count, S, BYTES, simple);       \
+    else NAME(fire_some)(l, s, t, b, placed, count, S, HALVES, simple);                   \
+  } while (0)
+  if (how == WORDS) NAME(fire_some)(l, s, t, b, placed, count, S, WORDS, 0);
+  else if (!simple) FIRE(S, 0);
+  else if (S == 4) FIRE(4, 1);
+  else if (S == 3) FIRE(3, 1);
+  else if (S == 1) FIRE(1, 1);
+  else FIRE(S, 1);
+#undef FIRE
 #else
-  (void)l, (void)s, (void)t, (void)b, (void)placed, (void)count;
+  (void)l, (void)s, (void)t, (void)b, (void)placed, (void)count, (void)how;
 #endif
 }

@@ -152,7 +152,8 @@ void NAME(run_job)(const Layer *l, Scratch *s, int64_t job) {
         s->y = (int32_t *)((uint8_t *)y + p0 * pitch * item);
         if (direct) {
           NAME(count_clusters)(l, s, l->clusters, p0, p1);
-          NAME(fire_tile)(l, s, t, b, s->placed + p0, p1 - p0);
+          if (l->merged) NAME(merge_tile)(l, s, p1 - p0);
+          NAME(fire_tile)(l, s, t, b, s->placed + p0, p1 - p0, direct);
         } else if (bits) NAME(bits_band)(l, s, weight, p0, p1);
         else NAME(sums_band)(l, s, weight, p0, p1);
         s->y = y;

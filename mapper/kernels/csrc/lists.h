@@ -21,6 +21,32 @@ static AI uint64_t bits_at(const uint8_t *row, int64_t bit, int len) {
       21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
 #endif
 
+#if LEVEL == 1
+/* The set bits of each byte, in order, as eight bytes. */
+#define PLACE(b, i) ((uint64_t)((b) >> (i) & 1) * (i) << 8 * __builtin_popcount((b) & ((1 << (i)) - 1)))
+#define PLACES(b) \
+  PLACE(b, 1) | PLACE(b, 2) | PLACE(b, 3) | PLACE(b, 4) | PLACE(b, 5) | PLACE(b, 6) | PLACE(b, 7)
+#define PLACES4(b) PLACES(b), PLACES((b) + 1), PLACES((b) + 2), PLACES((b) + 3)
+#define PLACES16(b) PLACES4(b), PLACES4((b) + 4), PLACES4((b) + 8), PLACES4((b) + 12)
+#define PLACES64(b) PLACES16(b), PLACES16((b) + 16), PLACES16((b) + 32), PLACES16((b) + 48)
+static const uint64_t set_bits[256] = {PLACES64(0), PLACES64(64), PLACES64(128), PLACES64(192)};
+
+/* Few set bits are found one after the other, eight without a branch; more by bytes, as many at a time as a
+ * byte has. */
+enum { FEW_SET = 8 };
+
+static AI void list_bytes(uint64_t b, int first, int scale, uint16_t *out) {
+  const __m128i s = _mm_cvtsi32_si128(scale), step = _mm_set1_epi16(8);
+  __m128i o = _mm_set1_epi16((short)first);
+#pragma GCC unroll 8
+  for (int k = 0; k < 8; k++, b >>= 8, o = _mm_add_epi16(o, step)) {
+    const __m128i z = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)(set_bits + (uint8_t)b)));
+    _mm_storeu_si128((__m128i *)out, _mm_sll_epi16(_mm_add_epi16(z, o), s));
+    out += __builtin_popcount((uint8_t)b);
+  }
+}
+#endif
+
 /* Append the set bits of a word as offsets; writes up to 64 entries past `out`. */
 static AI int list_word(uint64_t b, int first, int scale, uint16_t *out) {
 #if LEVEL >= 3
@@ -34,6 +60,15 @@ static AI int list_word(uint64_t b, int first, int scale, uint16_t *out) {
     __m512i high = _mm512_add_epi16(_mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(z, 1)), o);
     _mm512_storeu_si512(out + 32, _mm512_sll_epi16(high, s));
   }
+  return n;
+#elif LEVEL == 1
+  const int n = __builtin_popcountll(b);
+  if (n > FEW_SET) {
+    list_bytes(b, first, scale, out);
+    return n;
+  }
+#pragma GCC unroll 8
+  for (int k = 0; k < FEW_SET; k++, b = _blsr_u64(b)) out[k] = (uint16_t)((first + (int)_tzcnt_u64(b)) << scale);
   return n;
 #else
   int n = 0;

@@ -58,7 +58,13 @@ static AI int NAME(update_one)(const Neurons *n, int64_t j, int64_t x, int32_t *
 static AI void NAME(pack_fired)(const uint8_t *fired, int64_t N, uint64_t *out) {
   for (int64_t w = 0; w * 64 < N; w++) {
     uint64_t bits = 0;
-    for (int64_t k = 0; k < 64 && w * 64 + k < N; k++) bits |= (uint64_t)fired[w * 64 + k] << k;
+    for (int64_t k = 0; k < 64 && w * 64 + k < N; k += 8) {
+      uint64_t eight; /* bytes of 0 and 1: byte j comes to bit 56 + j, and no two of them to one bit */
+      memcpy(&eight, fired + w * 64 + k, 8);
+      const int64_t left = N - w * 64 - k;
+      if (left < 8) eight &= ~0ULL >> (64 - 8 * left);
+      bits |= eight * 0x0102040810204080ULL >> 56 << k;
+    }
     out[w] = bits;
   }
 }
