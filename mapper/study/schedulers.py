@@ -5,19 +5,18 @@ nothing: records are the same whichever it is.
 """
 
 import logging
-import multiprocessing
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, contextmanager
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from types import ModuleType
 from typing import Any
 
 from mapper.diagnostics import MappingError, nearest, refuse
 from mapper.study.case import Case
+from mapper.study.crew import crew_of
 from mapper.study.work import Outcome, Work, attempt
-from mapper.study.workers import Packed, Unprepared, run_held, run_packed, start
+from mapper.study.workers import Packed, Unprepared, run_packed
 
 Finished = Generator[tuple[int, Outcome], None, None]
 """The place of a case, and what it gave."""
@@ -51,38 +50,20 @@ def _threads(work: Work, workers: int) -> Iterator[Pool]:
 
 @contextmanager
 def _processes(work: Work, workers: int) -> Iterator[Pool]:
-    listening, alive = multiprocessing.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),  # a fork would copy locks of threads
-        initializer=start,
-        initargs=(Packed.of(work), listening),
-    )
-    try:
-        yield partial(_pooled, pool, run_held)
-    except BrokenProcessPool as error:
-        raise refuse(
-            "worker-lost",
-            "a worker process ended before its case did: it was killed, perhaps for want of "
-            "memory, or could not start",
-            help="run the same again with fewer workers; a script that starts one needs "
-            "'if __name__ == \"__main__\":'",
-        ) from error
-    except BaseException:  # stopped, or a case failed: what still runs ends at once
-        alive.close()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-        alive.close()
-        listening.close()
+    with crew_of(Packed.of(work), workers) as crew:
+
+        def run_all(cases: Sequence[Case]) -> Finished:
+            with closing(crew.run(cases)) as finished:
+                for place, found in finished:
+                    yield place, _ran(found)
+
+        yield run_all
 
 
-def _pooled(
-    pool: Executor, run: Callable[[Case], Outcome | Unprepared], cases: Sequence[Case]
-) -> Finished:
+def _pooled(pool: Executor, run: Callable[[Case], Outcome], cases: Sequence[Case]) -> Finished:
     places = {pool.submit(run, case): place for place, case in enumerate(cases)}
     for future in as_completed(places):
-        yield places.pop(future), _ran(future.result())
+        yield places.pop(future), future.result()
 
 
 def _ran(found: Outcome | Unprepared) -> Outcome:

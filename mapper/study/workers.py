@@ -69,28 +69,23 @@ def _prepared(packed: Packed) -> Run:
         return _PREPARED[packed.digest]
 
 
-# --- processes of a pool -----------------------------------------------------------------------
+def serve(packed: Packed, line: Connection, listening: Connection) -> None:
+    """Run the cases that come through a line and send back what each gives, until it is closed.
 
-_HELD: list[Packed] = []
-
-
-def start(packed: Packed, listening: Connection) -> None:
-    """Make a process of a pool ready: once, before its first case.
-
-    It ends as soon as the other end of the connection is closed, by the process that started it or
-    by the end of that: nobody would read what is found.
+    The process ends at once when the other end of ``listening`` is closed, by the process that
+    started it or by the end of that: nobody would read what is found.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started it decides
     threading.Thread(target=_end_with, args=(listening,), daemon=True).start()
     threadpool_limits(limits=1, user_api="blas")
-    _HELD[:] = [packed]
+    while True:
+        try:
+            case = line.recv()
+        except (EOFError, OSError):
+            return
+        line.send(run_packed(packed, case))
 
 
 def _end_with(listening: Connection) -> None:
     listening.poll(None)
     os._exit(1)
-
-
-def run_held(case: Case) -> Outcome | Unprepared:
-    """Run one case of the work that ``start`` was given."""
-    return run_packed(_HELD[0], case)

@@ -148,13 +148,25 @@ def test_a_record_that_is_no_data_names_its_case():
 # --- a run that ends early -------------------------------------------------------------------
 
 
-def test_a_worker_that_is_killed_is_told_and_the_others_are_kept(tmp_path):
-    given = {"folder": tmp_path, "scheduler": "processes", "workers": 1}
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_that_is_killed_is_replaced_and_its_case_runs_again(tmp_path, workers):
+    log, killed, whole = tmp_path / "log", tmp_path / "killed", tmp_path / "whole"
+    work = Squares(log=log, bad={3: "killed once", 7: "killed once"})
+    found = run_study(work, SEEDS, folder=killed, scheduler="processes", workers=workers)
+    assert [len(lines(log, f"seed {seed} ")) for seed in range(9)] == [1, 1, 1, 2, 1, 1, 1, 2, 1]
+    assert len(lines(log, "prepared")) <= workers + 2
+    assert found.records == run_study(Squares(), SEEDS, folder=whole).records
+    assert (killed / RECORDS).read_bytes() == (whole / RECORDS).read_bytes()
+
+
+def test_a_case_that_ends_every_worker_is_told_and_the_others_are_kept(tmp_path):
+    log, given = tmp_path / "log", {"folder": tmp_path, "scheduler": "processes", "workers": 1}
     with pytest.raises(MappingError) as caught:
-        run_study(Squares(bad={5: "killed"}), SEEDS, **given)
+        run_study(Squares(log=log, bad={5: "killed"}), SEEDS, **given)
     (problem,) = caught.value.diagnostics
-    assert problem.code == "worker-lost"
-    assert "killed" in problem.message
+    assert (problem.code, problem.loc) == ("worker-lost", "case seed=5")
+    assert problem.message.startswith("3 worker processes ended")
+    assert len(lines(log, "seed 5 ")) == 3
     assert run_study(Squares(), SEEDS, folder=tmp_path).reused == 5
 
 
