@@ -103,6 +103,25 @@ HEADS = {
         node("Gather", "S end", "last", axis=a),
         softmax("last", "y"),
     ],
+    "mean of the last three": lambda a, n: [
+        node("Slice", "S third far along", "some"),
+        reduced("ReduceMean", "some", "y", a),
+    ],
+    "greatest but for the first step": lambda a, n: [
+        node("Slice", "S second far along", "some"),
+        reduced("ReduceMax", "some", "m", a),
+        softmax("m", "y"),
+    ],
+    "sum of every second step": lambda a, n: [
+        node("Slice", "S second far along two", "some"),
+        reduced("ReduceSum", "some", "y", a),
+    ],
+    "last three, one after the other": lambda a, n: [
+        *(node("Gather", f"S at{t}", f"p{t}", axis=a) for t in range(n - 3, n)),
+        node("Add", f"p{n - 3} p{n - 2}", "two"),
+        node("Add", f"two p{n - 1}", "three"),
+        node("Mul", "three third_of", "y"),
+    ],
     "most of two, step after step": lambda a, n: [
         reduced("ReduceMax", "S", "m", a),
         reduced("ReduceMean", "S", "n", a),
@@ -132,6 +151,12 @@ def ending(form, head, steps=STEPS):
         "end": np.array(steps - 1),
         "count": np.float32(steps),
         "first": np.array(0),
+        "along": np.array([axis]),
+        "second": np.array([1]),
+        "third": np.array([-3]),
+        "far": np.array([2**31 - 1]),
+        "two": np.array([2]),
+        "third_of": np.float32(1 / 3),
         **{f"at{t}": np.array(t) for t in range(steps)},
     }
     known = {tensor.name for tensor in graph.initializer}
@@ -240,6 +265,8 @@ def test_heads_that_take_any_number_of_steps_give_what_a_longer_file_gives(head,
         "steps without a spike",
         "softmax over time",
         "first and greatest",
+        "mean of the last three",
+        "sum of every second step",
     ],
 )
 def test_another_number_of_steps_than_the_file_s_is_refused_where_it_counts(head, tmp_path):
@@ -262,6 +289,10 @@ def test_where_the_number_of_steps_is_open_heads_are_the_host_s_if_they_take_any
     x = (np.random.default_rng(5).random((9, 1, 3)) < 0.6).astype(np.float32)
     rings = mapper.verify_model(path, {"x": x}).rings
     assert [ring.status for ring in rings] == ["equal", "equal"]
+    for head in ("mean of the last three", "greatest but for the first step"):
+        path = saved(opened(ending("loop", head)), tmp_path)
+        assert import_model(path).epilogue.steps == 0
+        assert [ring.status for ring in mapper.verify_model(path, {"x": x}).rings] == ["equal"] * 2
     for head in ("first spike time by sums", "counts above the logarithm of the steps"):
         with pytest.raises(MappingError, match="is not the same for every number of them"):
             import_model(saved(opened(ending("loop", head)), tmp_path))

@@ -14,8 +14,8 @@ from mapper.frontend.onnx.einsum import equation_of
 from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.onnx.operators.row import Through
 from mapper.frontend.time import moving, neurons, picking, slots
-from mapper.frontend.time.delays import convolved
 from mapper.frontend.time.graded import simplified
+from mapper.frontend.time.kernels import convolved
 from mapper.frontend.time.parts import (
     Inputs,
     Rule,
@@ -64,8 +64,17 @@ def _each_sample(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     return _whole(tape, proto, inputs)
 
 
+def _each_channel(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
+    """Apply a node that treats all elements of a channel, axis 1, alike."""
+    tensor, *others = inputs
+    of_channels = any(isinstance(i, Bundle) for i in others)
+    if isinstance(tensor, Bundle) and tensor.axis != 1 and not of_channels:
+        return lifted(tape, proto, inputs, tensor.axis)
+    return _whole(tape, proto, inputs)
+
+
 def _convolution(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
-    """Convolve every step alone; what slides over the time axis itself may be delays."""
+    """Convolve every step alone; a kernel over the time axis itself is one behind delays."""
     late = convolved(tape, proto, inputs)
     return _each_sample(tape, proto, inputs) if late is None else [late]
 
@@ -225,6 +234,7 @@ RULES: Mapping[Through, Rule] = {
     "whole": _whole,
     "each step": _each_step,
     "each sample": _each_sample,
+    "each channel": _each_channel,
     "along axis": _along_axis,
     "cast": _cast,
     "concat": picking.concatenated,

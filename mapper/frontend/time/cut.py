@@ -44,6 +44,7 @@ def levels_of(tape: Tape) -> dict[Slot, int]:
     """Return the latest input step that each slot depends on; -1 where it is none."""
     levels = dict.fromkeys((*tape.starts, *tape.given), -1)
     levels |= {slot: t for slot, (_, t) in tape.times.items()}
+    levels |= tape.beyond
     for step in tape.steps:
         waits = [tape.waits[slot] for slot in step.outputs if slot in tape.waits]
         level = max((*waits, *(levels[slot] for slot in step.slots)), default=-1)

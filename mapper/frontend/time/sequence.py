@@ -13,6 +13,7 @@ from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.onnx.ports import fixed_shape
 from mapper.frontend.onnx.refusals import many_steps
 from mapper.frontend.time.flatten import Clock, Laid, lay_out
+from mapper.frontend.time.kernels import check_ends
 from mapper.frontend.time.readouts import ONE_STEP_HELP
 from mapper.frontend.time.reroll import FOUR_STEPS, LAST_OF_THREE, rolled
 from mapper.frontend.time.shown import shown
@@ -26,6 +27,8 @@ OPEN_LENGTH = 7
 
 A sum that is divided by it is a mean; by chance no model divides by seven.
 """
+_BESIDE_DELAYS = 4
+"""Time steps that are laid out beside those that the longest delay takes."""
 _HELP = "export one time step with its state as inputs and outputs"
 
 
@@ -58,6 +61,10 @@ def sequences(model: ModelProto, path: Path) -> Iterator[Sequence]:
     for clock, shapes in _clocks(model, path):
         try:
             laid = _laid(model, path, clock, shapes)
+            if is_open(model, clock) and laid.tape.deepest > clock.length - _BESIDE_DELAYS:
+                clock, shapes = _of_length(OPEN_LENGTH + laid.tape.deepest, clock, shapes)
+                laid = _laid(model, path, clock, shapes)
+            check_ends(laid.tape, laid.outputs.values())
             if has_tail(laid):
                 ends.append((clock, shapes))
             for reading in _readings(model, laid, clock, shapes):
@@ -162,15 +169,20 @@ def _tails(
         yield from found
         return
     # Numbers in it may be made of how many steps there are: another number of them tells.
-    length = clock.length + 1
+    others = tails(_laid(model, laid.tape.path, *_of_length(clock.length + 1, clock, shapes)))
+    for (front, tail), (_, other) in zip(found, others, strict=False):
+        yield front, replace(tail, longer=other)
+
+
+def _of_length(
+    length: int, clock: Clock, shapes: Mapping[str, Shape]
+) -> tuple[Clock, dict[str, Shape]]:
+    """Return a clock and the sizes of inputs for another number of time steps."""
     longer = {
         name: tuple(length if k == clock.axes.get(name) else n for k, n in enumerate(shape))
         for name, shape in shapes.items()
     }
-    path = laid.tape.path
-    others = tails(_laid(model, path, replace(clock, length=length), longer))
-    for (front, tail), (_, other) in zip(found, others, strict=False):
-        yield front, replace(tail, longer=other)
+    return replace(clock, length=length), longer
 
 
 def _refuse_one_of_any(step: StepModel) -> None:

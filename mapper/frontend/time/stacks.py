@@ -4,7 +4,8 @@ What is computed in the same way of every step is one node of all of them stacke
 epilogue in which nothing else tells how many steps there are takes any number of them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import onnx.defs
@@ -13,7 +14,8 @@ from onnx import NodeProto, helper
 from mapper.epilogue.file import TIME, EpilogueError, written
 from mapper.epilogue.model import Answer, Epilogue
 from mapper.frontend.onnx.operators import OPERATORS
-from mapper.frontend.time.cut import levels_of, live_steps
+from mapper.frontend.time.cut import levels_of
+from mapper.frontend.time.ends import between, needed, slots_of
 from mapper.frontend.time.parts import number
 from mapper.frontend.time.readouts import terms_of
 from mapper.frontend.time.step import Writer
@@ -29,8 +31,13 @@ from mapper.frontend.time.tensors import (
 )
 
 Parts = tuple[Part | None, ...]
+Counted = Literal["first", "last"]
+"""The step that others are counted from."""
+COUNTED: tuple[Counted, ...] = ("last", "first")
 _ALONG_TIME = {row.time.side_by_side: row.name for row in OPERATORS if row.time.side_by_side}
 """What reduces an axis, by what does the same to tensors side by side."""
+_FAR = 2**31 - 1
+"""A step behind the last of any recording."""
 _AXIS_ALONE = 13
 """The opset from which a softmax is of one axis; before, of all behind it."""
 
@@ -39,6 +46,7 @@ def epilogue_of_all(
     tape: Tape,
     outputs: Mapping[str, Tensor],
     families: Mapping[str, tuple[Slot, ...]],
+    counted: Counted | None = None,
 ) -> Epilogue:
     """Return the epilogue of a network that returns a tensor of every step for each family.
 
@@ -46,11 +54,13 @@ def epilogue_of_all(
         tape: The model, laid out in time.
         outputs: What the model returns.
         families: What the network returns, one tensor a time step, by name in its order.
+        counted: From where steps that are picked in a row are counted, in an epilogue of any
+            number of steps. Without it, one that picks steps takes as many as there are.
 
     Raises:
         EpilogueError: A host does not run it.
     """
-    return _Tail(tape, outputs, families).epilogue()
+    return _Tail(tape, outputs, families, counted).epilogue()
 
 
 class _Tail:
@@ -59,8 +69,10 @@ class _Tail:
         tape: Tape,
         outputs: Mapping[str, Tensor],
         families: Mapping[str, tuple[Slot, ...]],
+        counted: Counted | None,
     ) -> None:
         self.tape, self.outputs, self.families = tape, outputs, families
+        self.counted = counted
         self.levels = levels_of(tape)
         self.length = len(next(iter(families.values())))
         self.writer = Writer(tape, [*outputs, *families])
@@ -80,7 +92,7 @@ class _Tail:
     def epilogue(self) -> Epilogue:
         roots = sorted(slots_of(self.outputs.values()) or (), key=lambda slot: slot.order)
         cut = {slot for parts in self.families.values() for slot in parts}
-        steps = _between(self.tape, roots, cut)
+        steps = between(self.tape, roots, cut)
         given = cut.union(*(step.outputs for step in steps))
         if not given.issuperset(roots) or not all(given.issuperset(s.slots) for s in steps):
             raise EpilogueError("they read more than the network before them gives")
@@ -94,7 +106,7 @@ class _Tail:
         self.writer.compute(roots)
         for name, tensor in self.outputs.items():
             self._give(name, tensor)
-        nodes = _needed([*self.nodes, *single, *self.writer.nodes], self.outputs)
+        nodes = needed([*self.nodes, *single, *self.writer.nodes], self.outputs)
         return self._written(nodes, self._is_of_any_length(nodes, own, steps))
 
     def _written(self, nodes: Sequence[NodeProto], is_open: bool) -> Epilogue:
@@ -126,13 +138,21 @@ class _Tail:
             for step in left:
                 if (key := self._alike(step)) is not None:
                     groups.setdefault(key[0], {})[key[1]] = step
-            whole = [group for group in groups.values() if len(group) == self.length]
+            whole = [group for group in groups.values() if self._is_of_stack(group)]
             if not whole:
                 return left
             for group in whole:
-                self._lift([group[t] for t in range(self.length)])
+                self._lift([group.get(t) for t in range(self.length)])
             done = {id(step) for group in whole for step in group.values()}
             left = [step for step in left if id(step) not in done]
+
+    def _is_of_stack(self, group: Mapping[int, Step]) -> bool:
+        """Say whether nodes of some time steps are computed of all: there is one for each.
+
+        Of several steps in a row, where they are counted from an end.
+        """
+        some = 1 < len(group) == max(group) - min(group) + 1
+        return len(group) == self.length or (self.counted is not None and some)
 
     def _alike(self, step: Step) -> tuple[object, int] | None:
         """Return what a node of one time step shares with those of the others, and its step."""
@@ -149,9 +169,9 @@ class _Tail:
         read = tuple(self.places[i][0] if isinstance(i, Slot) else i for i in step.inputs)
         return (step.mark, read, step.outputs[0].shape), time
 
-    def _lift(self, steps: Sequence[Step]) -> None:
-        """Compute nodes of all time steps as one of stacks."""
-        first = steps[0]
+    def _lift(self, steps: Sequence[Step | None]) -> None:
+        """Compute nodes of all time steps as one of stacks; of some steps there may be none."""
+        first = next(step for step in steps if step is not None)
         result = self.writer.fresh(f"{self.places[first.slots[0]][0]}.{first.proto.op_type}")
         if first.operator.kind == "reshape":
             source = self.places[first.slots[0]][0]
@@ -166,9 +186,9 @@ class _Tail:
             if first.operator.time.through == "along axis":
                 _move_axis(node, self.tape.opset)
             self.nodes.append(node)
-        parts = tuple(step.outputs[0] for step in steps)
+        parts = tuple(None if step is None else step.outputs[0] for step in steps)
         self.stacked[parts] = result
-        self.places.update({part: (result, t) for t, part in enumerate(parts)})
+        self.places.update({part: (result, t) for t, part in enumerate(parts) if part})
 
     def _read(self, part: Part | None) -> str:
         if part is None:
@@ -184,7 +204,7 @@ class _Tail:
             terms = terms_of(self.tape, result, self.length, self.levels)
             if (stack := self.stacked.get(terms or ())) is not None:
                 self._sum(result, stack)
-        elif (stack := self.stacked.get(step.inputs)) is None:
+        elif (stack := self._stack_of(step.inputs)) is None:
             return
         elif _ALONG_TIME.get(op) == "ReduceSum":
             self._sum(result, stack)
@@ -196,6 +216,24 @@ class _Tail:
             if shape[axis] == 1:
                 self.writer.names[result] = self.writer.fresh(f"{stack}.moved")
                 self._move(stack, shape, axis, self.writer.names[result])
+
+    def _stack_of(self, parts: Parts) -> str | None:
+        """Return the stack of these parts, or what is cut out of one for steps in a row."""
+        if parts in self.stacked:
+            return self.stacked[parts]
+        for held, stack in self.stacked.items():
+            first = held.index(parts[0]) if parts[0] in held else self.length
+            if self.counted is not None and held[first : first + len(parts)] == parts:
+                return self._cut(stack, first, first + len(parts))
+        return None
+
+    def _cut(self, stack: str, first: int, end: int) -> str:
+        result = self.writer.fresh(f"{stack}.{first}")
+        back = self.length if self.counted == "last" else 0
+        ends = (first - back, _FAR if end == self.length else end - back)
+        places = [self._stored(np.asarray([n], np.int64)) for n in (*ends, 0)]
+        self.nodes.append(helper.make_node("Slice", [stack, *places], [result]))
+        return result
 
     def _sum(self, result: Slot, stack: str) -> None:
         """Add up a stack; what divides the sum by how many steps there are gives their mean."""
@@ -350,27 +388,6 @@ def _move_axis(node: NodeProto, opset: int) -> None:
     node.attribute.append(helper.make_attribute("axis", axis if axis < 0 else axis + 1))
 
 
-def _needed(nodes: Sequence[NodeProto], outputs: Iterable[str]) -> list[NodeProto]:
-    """Return the nodes that outputs need: a stack under a shape may have no reader."""
-    needed, found = set(outputs), []
-    for node in reversed(nodes):
-        if needed.intersection(node.output):
-            found.append(node)
-            needed.update(node.input)
-    return found[::-1]
-
-
-def _between(tape: Tape, roots: Sequence[Slot], cut: set[Slot]) -> list[Step]:
-    """Return the nodes that roots need and a cut does not give."""
-    needed = set(roots) - cut
-    found = []
-    for step in reversed(live_steps(tape, list(roots))):
-        if needed.intersection(step.outputs):
-            found.append(step)
-            needed.update(set(step.slots) - cut)
-    return found[::-1]
-
-
 def _answer(name: str, tensor: Tensor) -> Answer:
     """Say where time and samples are in an output."""
     assert isinstance(tensor, Slot | Bundle)
@@ -378,15 +395,3 @@ def _answer(name: str, tensor: Tensor) -> Answer:
     batch = 1 if time == 0 else 0
     one = len(tensor.shape) > batch and tensor.shape[batch] == 1
     return Answer(name=name, time_axis=time, batch_axis=batch if one else None)
-
-
-def slots_of(tensors: Iterable[Tensor]) -> set[Slot] | None:
-    """Return the slots of tensors; None where one is a list, or known."""
-    found: set[Slot] = set()
-    for tensor in tensors:
-        parts = tensor.parts if isinstance(tensor, Bundle) else (tensor,)
-        slots = [part for part in parts if isinstance(part, Slot)]
-        if len(slots) < len(parts):
-            return None
-        found.update(slots)
-    return found

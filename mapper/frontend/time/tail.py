@@ -12,9 +12,10 @@ from mapper.epilogue.file import EpilogueError, is_same
 from mapper.epilogue.model import Epilogue
 from mapper.epilogue.operators import is_decoded, node_problem
 from mapper.frontend.time.cut import Levels, levels_of
+from mapper.frontend.time.ends import slots_of
 from mapper.frontend.time.flatten import Laid
 from mapper.frontend.time.readouts import terms_of
-from mapper.frontend.time.stacks import epilogue_of_all, slots_of
+from mapper.frontend.time.stacks import COUNTED, Counted, epilogue_of_all
 from mapper.frontend.time.step import of_any_step
 from mapper.frontend.time.tensors import Bundle, Known, Slot, Step, Tape, Tensor
 
@@ -41,19 +42,28 @@ class SequenceTail:
         Raises:
             EpilogueError: A host does not run it, or not of any number of steps where that is open.
         """
-        families = {name: self.families[name] for name in returned}
-        found = epilogue_of_all(self.tape, self.outputs, families)
-        if self.longer is not None and not self._is_alike(found, self.longer, returned):
-            raise EpilogueError(
-                "how many time steps there are is open, and what they compute is not the same for "
-                "every number of them"
-            )
-        return found
+        if self.longer is None:
+            return self._counted(returned, None)
+        for counted in COUNTED:
+            found = self._counted(returned, counted)
+            if self._is_alike(found, self.longer, returned, counted):
+                return found
+        raise EpilogueError(
+            "how many time steps there are is open, and what they compute is not the same for "
+            "every number of them"
+        )
 
-    def _is_alike(self, found: Epilogue, other: "SequenceTail", returned: Sequence[str]) -> bool:
+    def _counted(self, returned: Sequence[str], counted: Counted | None) -> Epilogue:
+        families = {name: self.families[name] for name in returned}
+        return epilogue_of_all(self.tape, self.outputs, families, counted)
+
+    @staticmethod
+    def _is_alike(
+        found: Epilogue, other: "SequenceTail", returned: Sequence[str], counted: Counted
+    ) -> bool:
         if found.steps or not other.families.keys() >= set(returned):
             return False
-        return is_same(found.model, other.epilogue(returned).model)
+        return is_same(found.model, other._counted(returned, counted).model)
 
 
 def has_tail(laid: Laid) -> bool:
@@ -65,11 +75,14 @@ def tails(laid: Laid) -> Iterator[tuple[Laid, SequenceTail]]:
     """Yield models without the ends of their outputs, and these, the least first."""
     tape, outputs = laid.tape, laid.outputs
     levels, length = levels_of(tape), laid.clock.length
-    front = slots_of(outputs.values())
+    front, alike = slots_of(outputs.values()), _Alike(tape, levels, length)
     peeled: Sequence[Slot] | None = ()
+    taken: set[Slot] = set()
     found = 0
     while peeled is not None and found < _MOST_CUTS:
         families = _families(front, levels, length)
+        if families is None and front is not None:
+            families = _families(alike.of_all_steps(front, taken), levels, length)
         if families and any(not tape.maker.keys() >= set(family) for family in families):
             return  # an input itself: nothing of the network is left
         moves = families is not None and all(_only_moves(tape, family) for family in families)
@@ -83,7 +96,8 @@ def tails(laid: Laid) -> Iterator[tuple[Laid, SequenceTail]]:
                     replace(laid, outputs=bundles),
                     SequenceTail(tape=tape, outputs=outputs, families=named),
                 )
-        peeled = _latest(front, families)
+        peeled = _latest(front, families if front in (None, _all_of(families)) else None)
+        taken.update(peeled or ())
         front = _without(tape, front, peeled, length, levels) if peeled else None
         if front is None:
             return
@@ -105,6 +119,45 @@ def _families(
     families = list(zip(*steps, strict=True))
     alike = all(len({slot.shape for slot in family}) == 1 for family in families)
     return families if alike else None
+
+
+class _Alike:
+    """What is made in the same way in every time step, and how many of each.
+
+    Slots are told by what makes them, and by their place among all that is made so in a step.
+    Whether the steps are alike is found out later.
+    """
+
+    def __init__(self, tape: Tape, levels: Levels, length: int) -> None:
+        self.tape, self.levels = tape, levels
+        self.made: dict[object, list[list[Slot]]] = {}
+        for step in tape.steps:
+            (slot, *more) = step.outputs
+            if not more and 0 <= levels[slot] < length:
+                key = (step.mark, slot.shape)
+                made = self.made.setdefault(key, [[] for _ in range(length)])
+                made[levels[slot]].append(slot)
+
+    def of_all_steps(self, front: set[Slot], taken: set[Slot]) -> set[Slot] | None:
+        """Return tensors of some steps, as ``y[-3:]`` reads, with those of all other steps.
+
+        What is ``taken`` off the network already is none of them. None where steps have not as
+        many.
+        """
+        found: set[Slot] = set()
+        for slot in front:
+            step = self.tape.maker.get(slot)
+            made = self.made.get((step.mark, slot.shape), []) if step is not None else []
+            left = [[one for one in ones if one not in taken] for ones in made]
+            if not left or slot not in left[self.levels[slot]] or len(set(map(len, left))) > 1:
+                return None
+            place = left[self.levels[slot]].index(slot)
+            found.update(ones[place] for ones in left)
+        return found
+
+
+def _all_of(families: Sequence[tuple[Slot, ...]] | None) -> set[Slot] | None:
+    return None if families is None else {slot for family in families for slot in family}
 
 
 def _only_moves(tape: Tape, family: Sequence[Slot]) -> bool:

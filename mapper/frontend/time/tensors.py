@@ -136,8 +136,10 @@ class Tape:
     """Slots of delays: the time step in which they are read."""
     deepest: int = 0
     """Steps of the longest delay."""
-    nothing: dict[Shape, Slot] = field(default_factory=dict)
-    """By shape: what delays hold before the first step."""
+    beyond: dict[Slot, int] = field(default_factory=dict)
+    """Slots of steps behind the last, made of zeros behind it: which step. Nothing reads them."""
+    nothing: dict[tuple[Slot, int], Slot] = field(default_factory=dict)
+    """What delays hold before the first step: by the first that is sent, and how much earlier."""
     starts: dict[Slot, Array] = field(default_factory=dict)
     """Slots that stand for what a state holds before the first step."""
     given: dict[Slot, str] = field(default_factory=dict)
@@ -174,6 +176,8 @@ class Tape:
             return self.times[part][1]
         if part in self.waits:
             return self.waits[part]
+        if part in self.beyond:
+            return self.beyond[part]
         return self._levels.get(part, -1)
 
     @property

@@ -24,7 +24,13 @@ LAYERS = (
         pooling.average_pool,
         time=InTime(through="each sample", again="layer", linear="linear"),
     ),
-    Operator("BatchNormalization", "layer", scaling.batch_norm, folds=as_given, time=SAMPLES),
+    Operator(
+        "BatchNormalization",
+        "layer",
+        scaling.batch_norm,
+        folds=as_given,
+        time=InTime(through="each channel"),
+    ),
     Operator(
         "Conv",
         "layer",

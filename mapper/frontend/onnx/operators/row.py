@@ -40,6 +40,7 @@ Through = Literal[
     "whole",  # on the tensor as it is, time axis and all
     "each step",  # on every step alone, wherever the time axis is
     "each sample",  # on every step alone, where time is the axis of the samples
+    "each channel",  # on every step alone, unless time is the axis of the channels
     "along axis",  # on every step alone, unless it is along the time axis
     "cast",
     "concat",
