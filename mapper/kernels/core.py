@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-INTERFACE = 11
+INTERFACE = 12
 """What Python and kernels agree on: they are refused where ``csrc/fields.h`` has another number."""
 
 
@@ -108,12 +108,12 @@ def pack_references(fields: dict[str, int], arrays: dict[str, Any]) -> None:
     _core.pack_references(fields, arrays)
 
 
-def draw_cells(fields: dict[str, int], arrays: dict[str, Any]) -> bool:
+def draw_cells(level: int, fields: dict[str, int], arrays: dict[str, Any]) -> bool:
     """Draw the cells of a layer of a die; see ``csrc/draw.h``.
 
     Returns whether every digit is a level and every cell a number of 32 bits.
     """
-    return bool(_core.draw_cells(fields, arrays))
+    return bool(_core.draw_cells(level, fields, arrays))
 
 
 def behind_wires(fields: dict[str, int], arrays: dict[str, Any]) -> None:

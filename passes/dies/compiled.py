@@ -74,4 +74,4 @@ def drawn_by_kernels(
         reference=None if reference is None else np.ascontiguousarray(reference),
         out=out,
     )
-    return out if core.draw_cells(*structs.as_read(call)) else None
+    return out if core.draw_cells(core.best_level(), *structs.as_read(call)) else None

@@ -1,5 +1,6 @@
 """One die: what the ideal chip's is, and each imperfection of cells by hand on two of them."""
 
+import os
 from dataclasses import replace
 from statistics import NormalDist
 from unittest.mock import patch
@@ -290,13 +291,15 @@ def test_noise_of_sigma_0_changes_nothing():
         },
     ),
     replica=st.sampled_from(["cells", "dac"]),
+    variant=st.sampled_from([core.VARIANTS[level] for level in core.supported_levels()] or [""]),
 )
-def test_kernels_draw_the_cells_that_numpy_does(network, target, of, replica):
+def test_kernels_draw_the_cells_that_numpy_does(network, target, of, replica, variant):
     chip = load_target(target)
     graph = compiled(network, chip)
     made = device(**_named(of))
     made = replace(made, replica=replace(made.replica, kind=replica))
-    fast = drawn(graph, chip, made, seed=5, age=1e4)
+    with patch.dict(os.environ, {core.VARIANT_VARIABLE: variant}):
+        fast = drawn(graph, chip, made, seed=5, age=1e4)
     with patch("passes.dies.net.drawn_by_kernels", lambda *args: None):
         slow = drawn(graph, chip, made, seed=5, age=1e4)
     assert fast == slow

@@ -39,6 +39,8 @@ _BAND_BYTES = 96 << 10
 """Of the membranes of a band: they stay in cache through all time steps."""
 _SAMPLES = 64
 """Of a linear layer, in one job."""
+_OF_16 = 32
+"""Bytes of a vector of 16 numbers of 16 bits: few outputs take one where vectors are as short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +199,14 @@ def _rows_of(positions: Positions, batch: int, threads: int) -> tuple[Positions,
 def _phase(grid: Grid, level: int, how: Arithmetic, shape: Shape) -> Phase:
     """Pack what some output positions need of a layer."""
     blocks, clusters = shape.row_blocks, shape.row_blocks.clusters
-    padded = 16 if blocks.Ng <= 16 and how.bits else -(-blocks.Ng // 32) * 32
+    wide = how.wide or bool(clusters[:, 3].any())
+    few = how.bits or (how.cells == 16 and not wide and core.vector_bytes(level) <= _OF_16)
+    padded = 16 if blocks.Ng <= 16 and few else -(-blocks.Ng // 32) * 32
     columns = Columns(outputs=blocks.Ng, padded=padded, slices=blocks.S)
     blocks = replace(
         blocks,
         Npad=padded,
-        wide=how.wide or bool(clusters[:, 3].any()),
+        wide=wide,
         copies=grid.copies,
         refcopies=grid.reference_copies,
         start=start(grid, how, shape.absent).astype(np.int32),

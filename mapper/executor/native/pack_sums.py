@@ -17,7 +17,7 @@ _WIDEST = 1 << 30
 
 def outputs_at_once(columns: Columns, rows: int, how: Arithmetic) -> int:
     """Return for how many outputs the kernel for numbers makes sums together."""
-    step, bits = (64, 4) if how.nibbles else (32, how.cells)
+    step, bits = (64, 4) if how.nibbles else (min(32, columns.padded), how.cells)
     best = step
     for some in range(step, columns.padded + 1, step):
         held = (rows + 1) * columns.slices * some * bits // 8

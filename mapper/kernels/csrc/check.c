@@ -57,13 +57,14 @@ const char *check_sizes(const Layer *l) {
     NEED(l->rows <= (l->NP == FEW_PLANES ? FEW_PLANES_SUM : MANY_PLANES_SUM));
     NEED(l->rows * l->width <= MOST_LISTED && !l->noisy);
   } else {
-    NEED(l->Npad % 32 == 0 && l->cols == l->S * l->Npad);
+    NEED(l->cols == l->S * l->Npad);
     NEED(between(l->noisy, 0, 1) && between(l->up, 0, 30) && between(l->sampled, 0, 1));
     NEED(!l->noisy || (!l->quick && !l->half_full && between(l->G, 1, most)));
     NEED(l->steps == 0 || (between(l->steps, 1, MOST_STEPS) && l->noisy && !l->wide));
     NEED(!l->noisy || l->readout == ADC || !l->wide || (between(l->reaches, 2, most) && between(l->noise_low, -most, most)));
     NEED(l->wide || (l->readout == SENSE && l->kind != SUMS32 && !l->half_full && l->L * l->S <= MOST_NARROW));
-    NEED(between(l->at_once, 32, 2048) && l->at_once % 32 == 0 && l->Npad % l->at_once == 0);
+    NEED(between(l->at_once, 16, 2048) && l->Npad % l->at_once == 0);
+    NEED(l->at_once % 32 == 0 || (l->kind == SUMS16 && !l->wide)); /* vectors of 16: module.c */
     NEED((l->S + 1) * l->at_once <= 2048);
     NEED(l->nibbles == 0 || (l->kind == SUMS8 && (l->nibbles == 5 || l->nibbles == 8)));
     NEED(l->nibbles == 0 || (l->chunk % l->nibbles == 0 && l->at_once % 64 == 0));

@@ -1,64 +1,65 @@
 /* Net cells of a die, as passes/dies defines them: drawn for their sites, pairs and references folded in.
  *
- * Doubles are added and multiplied in the order of NumPy's definition, and never fused, so that both
- * give the same integers.
+ * Here sites are found and what is taken from each cell, for some cells that follow each other; conduct.h
+ * draws them.
  */
 #include "boundary.h"
 #include "draw.h"
 
-enum { QUANTILES = 65536 };
-static const double WHOLE = 6755399441055744.0; /* 3 * 2**51: added and taken away, it rounds */
+enum { QUANTILES = 65536, SOME = 512, SPARE = 8 };
 
-/* Output `counter` of SplitMix64 that starts at `key`. */
-static inline uint64_t hashed(uint64_t key, uint64_t counter) {
-  uint64_t z = key + (counter + 1) * UINT64_C(0x9E3779B97F4A7C15);
-  z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-  return z ^ (z >> 31);
+/* Some wordlines of a copy and bit-slice, or of one some outputs. */
+typedef struct { int64_t c, s, k, rows, n, outputs; } Piece;
+
+typedef int (*Drawer)(const Draw *, const int16_t *, const uint64_t *, const double *, int64_t, int32_t *);
+
+static int draw_piece(const Draw *d, const Piece *p, Drawer draw, uint64_t *sites, double *taken) {
+  const int64_t at = (p->s * d->K + p->k) * d->N + p->n;
+  for (int64_t r = 0, i = 0; r < p->rows; r++, i += p->outputs) {
+    const int64_t k = p->k + r, lines = p->c * d->G + d->block[k];
+    const int64_t *slot = d->slot + lines * d->N + p->n;
+    const int64_t *bitline = d->bitline + (lines * d->S + p->s) * d->N + p->n;
+    const uint64_t wordline = (uint64_t)d->wordline[k] << 20;
+    for (int64_t j = 0; j < p->outputs; j++)
+      sites[i + j] = (uint64_t)slot[j] << 40 | wordline | (uint64_t)bitline[j];
+    if (!d->Q) continue;
+    const double *reference = d->reference + (p->c * d->K + k) * d->Q;
+    for (int64_t j = 0; j < p->outputs; j++) taken[i + j] = reference[d->column[p->n + j]];
+  }
+  return draw(d, d->digits + at, sites, taken, p->rows * p->outputs, d->out + p->c * d->S * d->K * d->N + at);
 }
 
-/* What a cell of level u conducts, in counts. */
-static inline double conductance(const Draw *d, int64_t u, uint64_t site) {
-  if (d->stuck) {
-    const double q = (double)(hashed(d->keys[0], site) >> 11) * 0x1p-53;
-    u = q < d->ends[0] ? d->L - 1 : q >= d->ends[1] ? 0 : u;
-  }
-  double g = d->mean[u];
-  if (d->spread) {
-    g = g + d->sigma[u] * d->quantiles[hashed(d->keys[1], site) >> 48];
-    g = g > 0 ? g : 0;
-  }
-  if (d->drifts) {
-    const uint64_t at = d->drifts > 1 ? hashed(d->keys[2], site) >> 48 : 0;
-    g = g * d->left[u * d->drifts + (int64_t)at];
-  }
-  return g;
+/* Returns 0 where a cell is no 32-bit number. */
+static int draw_all(const Draw *d, Drawer draw) {
+  const int64_t outputs = d->N < SOME ? d->N : SOME, rows = SOME / outputs;
+  uint64_t sites[SOME + SPARE] = {0};
+  double taken[SOME + SPARE];
+  for (int64_t j = 0; j < SOME + SPARE; j++) taken[j] = d->Q || d->pairs ? 0 : d->reference[0];
+  for (int64_t line = 0; line < d->C * d->S; line++)
+    for (int64_t k = 0; k < d->K; k += rows)
+      for (int64_t n = 0; n < d->N; n += outputs) {
+        const Piece p = {line / d->S, line % d->S, k, rows < d->K - k ? rows : d->K - k,
+                         n, outputs < d->N - n ? outputs : d->N - n};
+        if (!draw_piece(d, &p, draw, sites, taken)) return 0;
+      }
+  return 1;
 }
 
-/* Draw wordline k of a copy and bit-slice; 0 where a digit is no level, or a cell no 32-bit number. */
-static int draw_row(const Draw *d, int64_t c, int64_t s, int64_t k) {
-  const double unit = (double)(INT64_C(1) << d->fraction);
-  const int64_t g = d->block[k], at = (s * d->K + k) * d->N;
-  const int64_t *slot = d->slot + (c * d->G + g) * d->N;
-  const int64_t *bitline = d->bitline + ((c * d->G + g) * d->S + s) * d->N;
-  const double *half = d->Q ? d->reference + (c * d->K + k) * d->Q : d->reference;
-  int32_t *out = d->out + c * d->S * d->K * d->N + at;
-  int good = 1;
-  for (int64_t n = 0; n < d->N; n++) {
-    const int64_t digit = d->digits[at + n], u = digit < 0 ? -digit : digit;
-    const uint64_t site = (uint64_t)slot[n] << 40 | (uint64_t)d->wordline[k] << 20 | (uint64_t)bitline[n];
-    if (u >= d->L || (digit < 0 && !d->pairs)) return 0;
-    double net;
-    if (d->pairs) {
-      net = conductance(d, digit > 0 ? u : 0, site) - conductance(d, digit < 0 ? u : 0, site + 1);
-    } else {
-      net = conductance(d, u, site) - half[d->Q ? d->column[n] : 0];
-    }
-    const double whole = (net * unit + WHOLE) - WHOLE;
-    good &= whole > -2147483648.0 && whole < 2147483648.0;
-    out[n] = good ? (int32_t)whole : 0;
-  }
-  return good;
+/* Whether every digit is a level of a cell, or of one of a pair. */
+static int are_levels(const Draw *d) {
+  const int64_t least = d->pairs ? 1 - d->L : 0;
+  int beyond = 0;
+  for (int64_t i = 0; i < d->S * d->K * d->N; i++) beyond |= (d->digits[i] < least) | (d->digits[i] >= d->L);
+  return !beyond;
+}
+
+/* The least whole number of parts of 2**53 that is not below an end. */
+static int64_t parts(double end) {
+  const double exact = end * 0x1p53;
+  if (!(exact > 0)) return 0;
+  if (exact >= 0x1p53) return INT64_C(1) << 53;
+  const int64_t whole = (int64_t)exact;
+  return whole + ((double)whole < exact);
 }
 
 static int read_draw(PyObject *fields, PyObject *arrays, Views *views, Draw *d) {
@@ -83,6 +84,7 @@ static int read_draw(PyObject *fields, PyObject *arrays, Views *views, Draw *d) 
 #undef A
   for (int64_t k = 0; k < d->K; k++) if (d->block[k] < 0 || d->block[k] >= d->G) return refuse("block");
   for (int64_t n = 0; n < d->N && d->Q; n++) if (d->column[n] < 0 || d->column[n] >= d->Q) return refuse("column");
+  if (d->stuck) d->stuck_below = parts(d->ends[0]), d->off_from = parts(d->ends[1]);
   return 1;
 }
 
@@ -90,15 +92,13 @@ PyObject *draw_cells(PyObject *self, PyObject *args) {
   PyObject *fields, *arrays;
   Views views = {.count = 0};
   Draw d = {0};
-  int good, fit = 1;
+  int level, good, fit = 1;
   (void)self;
-  if (!PyArg_ParseTuple(args, "O!O!", &PyDict_Type, &fields, &PyDict_Type, &arrays)) return NULL;
-  good = read_draw(fields, arrays, &views, &d);
+  if (!PyArg_ParseTuple(args, "iO!O!", &level, &PyDict_Type, &fields, &PyDict_Type, &arrays)) return NULL;
+  good = usable(level) && read_draw(fields, arrays, &views, &d);
   if (good) {
     Py_BEGIN_ALLOW_THREADS
-    for (int64_t c = 0; c < d.C && fit; c++)
-      for (int64_t s = 0; s < d.S && fit; s++)
-        for (int64_t k = 0; k < d.K && fit; k++) fit = draw_row(&d, c, s, k);
+    fit = are_levels(&d) && draw_all(&d, PICK(draw_some));
     Py_END_ALLOW_THREADS
   }
   release(&views);

@@ -21,5 +21,15 @@ typedef struct {
 #define A(name, type, size, written) type *name;
   DRAW_ARRAYS(A)
 #undef A
+  int64_t stuck_below, off_from; /* the ends, times 2**53 */
 } Draw;
+
+/* conduct.h has it. */
+#define DRAW_SOME(v)                                                                             \
+  int draw_some_##v(const Draw *d, const int16_t *digits, const uint64_t *sites, const double *taken, \
+                    int64_t count, int32_t *out);
+DRAW_SOME(base)
+DRAW_SOME(avx2)
+DRAW_SOME(avx512)
+DRAW_SOME(vbmi2)
 #endif

@@ -1,4 +1,5 @@
 /* All kernels that execute networks, for one instruction set: see vectors.h. */
+#include "draw.h"
 #include "layer.h"
 #include "vectors.h"
 
@@ -16,6 +17,7 @@
 #endif
 
 #include "noise.h"
+#include "conduct.h"
 
 #if LEVEL > 0 || defined(__SSE2__)
 #include "quick.h"

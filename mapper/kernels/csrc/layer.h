@@ -103,7 +103,7 @@ typedef struct {
   int64_t width, folded, counted, colblks, sets, L, NP, refplanes, mode, parity, rise, wide, depth;
   int64_t merged; /* bit-slices are added as bits of one number, see merge.h */
   const uint8_t *refs;
-  /* SUMS: weights [block][Npad / at_once][rows + 1][S][at_once]; with `nibbles`, that many rows
+  /* SUMS: weights [block][Npad / at_once][rows + 1][S][at_once], whole vectors; with `nibbles`, that many rows
    * at a time, two bit-slices share a byte and S is half as many, rounded up */
   int64_t readout, at_once, chunk, nibbles, quick, down, half_full, offset, top, lowest;
   const int32_t *tables;         /* SENSE: [block][L][cols]; ADC: [block][4][cols] */

@@ -116,6 +116,7 @@ static PyObject *run_layer(PyObject *self, PyObject *args) {
     return NULL;
   if (!usable(level) || !read_layer(fields, arrays, &views, &layer)) goto done;
   if (layer.kind == BITS && layer.width > vector_bytes(level)) { refuse("width"); goto done; }
+  if (layer.kind != BITS && layer.at_once * 2 < vector_bytes(level)) { refuse("at_once"); goto done; }
   if (first < 0 || first > last || last > layer.jobs) { refuse("jobs"); goto done; }
   if (!scratch_make(&layer, &scratch)) { PyErr_NoMemory(); goto done; }
   Py_BEGIN_ALLOW_THREADS

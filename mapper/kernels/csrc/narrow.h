@@ -137,34 +137,38 @@ static __attribute__((noinline)) void FN(sense_steps)(const FN(Few) *f, const FN
 #undef FOURS
 }
 
-/* Sums of S slices that stay in registers, if S is a constant. */
-static AI void FN(sense_added)(const FN(Narrow) *a, int16_t *y, const int S) {
-  for (int64_t c = 0; c < a->outputs; c += MANY * VECTOR / 2) {
-    FN(narrow) sums[8];
+/* `many` vectors of sums of S slices from output c on; they stay in registers, as S and many are constants. */
+static AI void FN(sense_some)(const FN(Narrow) *a, int16_t *y, int64_t c, const int S, const int many) {
+  FN(narrow) sums[8];
 #pragma GCC unroll 8
-    for (int j = 0; j < S * MANY; j++) sums[j] = (FN(narrow)){0};
-    for (uint32_t i = 0; i < a->n; i += FOUR)
+  for (int j = 0; j < S * many; j++) sums[j] = (FN(narrow)){0};
+  for (uint32_t i = 0; i < a->n; i += FOUR)
 #pragma GCC unroll 4
-      for (uint32_t k = 0; k < FOUR; k++) {
-        const CELL *from = a->w + a->ix[i + k] * a->row + c;
+    for (uint32_t k = 0; k < FOUR; k++) {
+      const CELL *from = a->w + a->ix[i + k] * a->row + c;
 #pragma GCC unroll 8
-        for (int s = 0; s < S; s++)
+      for (int s = 0; s < S; s++)
 #pragma GCC unroll 2
-          for (int j = 0; j < MANY; j++)
-            sums[s * MANY + j] += FN(ldn)((const int16_t *)from + s * a->outputs + j * (VECTOR / 2));
-      }
-#pragma GCC unroll 2
-    for (int j = 0; j < MANY; j++) {
-      const int64_t at = c + j * (VECTOR / 2);
-      FN(narrow) found = FN(ldn)(y + at) - FN(ldn)(a->rests + at) * a->scale;
-      for (int k = 0; k < a->L; k++)
-#pragma GCC unroll 8
-        for (int s = 0; s < S; s++)
-          found = FN(add_reached)(found, sums[s * MANY + j], FN(ldn)(a->thresholds + k * a->cols + s * a->Npad + at),
-                                  a->weights[k * S + s]);
-      memcpy(y + at, &found, VECTOR);
+        for (int j = 0; j < many; j++)
+          sums[s * many + j] += FN(ldn)((const int16_t *)from + s * a->outputs + j * (VECTOR / 2));
     }
+#pragma GCC unroll 2
+  for (int j = 0; j < many; j++) {
+    const int64_t at = c + j * (VECTOR / 2);
+    FN(narrow) found = FN(ldn)(y + at) - FN(ldn)(a->rests + at) * a->scale;
+    for (int k = 0; k < a->L; k++)
+#pragma GCC unroll 8
+      for (int s = 0; s < S; s++)
+        found = FN(add_reached)(found, sums[s * many + j], FN(ldn)(a->thresholds + k * a->cols + s * a->Npad + at),
+                                a->weights[k * S + s]);
+    memcpy(y + at, &found, VECTOR);
   }
+}
+
+static AI void FN(sense_added)(const FN(Narrow) *a, int16_t *y, const int S) {
+  int64_t c = 0;
+  for (; c + MANY * VECTOR / 2 <= a->outputs; c += MANY * VECTOR / 2) FN(sense_some)(a, y, c, S, MANY);
+  if (c < a->outputs) FN(sense_some)(a, y, c, S, 1); /* few outputs: one vector a slice */
 }
 
 /* One row block and OUTPUTS outputs, as `sums_of` below. Positions that drive nothing rest. */

@@ -115,6 +115,32 @@ static AI void NAME(update_fast)(const Neurons *n, const void *y, int wide, int 
     if (spikes) memcpy(out + j / 8, &on, 2);
   }
   (void)fired;
+#elif LEVEL == 1
+  const __m128i shifts = _mm_cvtsi32_si128(shift), fractions = _mm_cvtsi32_si128(fraction);
+  const __m128i leak_by = _mm_cvtsi32_si128(leak);
+  const __m256i lows = _mm256_set1_epi32(low), highs = _mm256_set1_epi32(high);
+  const __m256i sets = _mm256_set1_epi32(to_value), decays = _mm256_set1_epi32(leaks);
+  const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  uint8_t *out = (uint8_t *)spikes;
+  for (; j < N; j += 8) { /* sums of 16 bits are followed by room for more */
+    const __m256i here = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(N - j)), lanes);
+    __m256i x = wide ? _mm256_maskload_epi32((const int *)y + j, here)
+                     : _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)((const int16_t *)y + j)));
+    __m256i u = _mm256_maskload_epi32(v + j, here);
+    u = _mm256_sub_epi32(u, _mm256_and_si256(_mm256_sra_epi32(u, leak_by), decays));
+    x = _mm256_sll_epi32(_mm256_sra_epi32(x, shifts), fractions);
+    u = _mm256_add_epi32(u, _mm256_add_epi32(x, _mm256_maskload_epi32(bias + j, here)));
+    u = _mm256_min_epi32(_mm256_max_epi32(u, lows), highs);
+    const __m256i below = _mm256_cmpgt_epi32(_mm256_maskload_epi32(threshold + j, here), u);
+    const __m256i on = _mm256_andnot_si256(below, here);
+    u = _mm256_sub_epi32(u, _mm256_and_si256(on, _mm256_maskload_epi32(less + j, here)));
+    u = _mm256_blendv_epi8(u, _mm256_maskload_epi32(value + j, here), _mm256_and_si256(on, sets));
+    u = _mm256_max_epi32(u, _mm256_maskload_epi32(floor + j, here));
+    u = _mm256_min_epi32(_mm256_max_epi32(u, lows), highs);
+    _mm256_maskstore_epi32(v + j, here, u);
+    if (spikes) out[j / 8] = (uint8_t)_mm256_movemask_ps((__m256)on);
+  }
+  (void)fired;
 #else
   const int16_t *y16 = y;
   const int32_t *y32 = y;

@@ -18,12 +18,16 @@ static AI NAME(hashes) NAME(states_from)(uint64_t key, uint64_t counter) {
   return state + (key + (counter + 1) * GOLDEN);
 }
 
+/* SplitMix64, in two steps and a half. */
+#define MIX_ONCE(z) (((z) ^ (z) >> 30) * UINT64_C(0xBF58476D1CE4E5B9))
+#define MIX_AGAIN(z) (((z) ^ (z) >> 27) * UINT64_C(0x94D049BB133111EB))
+
 /* What SplitMix64 makes of some vectors of states at once: each takes long, and none waits for another. */
 static AI void NAME(mix)(NAME(hashes) *z, const int count) {
 #pragma GCC unroll 8
-  for (int k = 0; k < count; k++) z[k] = (z[k] ^ z[k] >> 30) * 0xBF58476D1CE4E5B9ULL;
+  for (int k = 0; k < count; k++) z[k] = MIX_ONCE(z[k]);
 #pragma GCC unroll 8
-  for (int k = 0; k < count; k++) z[k] = (z[k] ^ z[k] >> 27) * 0x94D049BB133111EBULL;
+  for (int k = 0; k < count; k++) z[k] = MIX_AGAIN(z[k]);
 #pragma GCC unroll 8
   for (int k = 0; k < count; k++) z[k] ^= z[k] >> 31;
 }

@@ -12,6 +12,7 @@ from mapper.kernels.core import (
     number,
     pack,
     run_layer,
+    supported_levels,
     unavailable,
     unpack,
 )
@@ -23,15 +24,15 @@ from tests.small_graphs import random_weights
 pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable())
 
 
-def described(read=None, *, noisy=False, **grid):
+def described(read=None, *, noisy=False, fine=False, **grid):
     """Return the fields and arrays of one small layer with room for its result."""
     net = Builder()
     x = net.input("x", (4, 5, 5))
     window = Window(kernel=(3, 3), padding=(1, 1, 1, 1))
     net.output(net.crossbars(x, random_weights(36, 6), read or sense_amp(1), window=window, **grid))
     graph = net.graph()
-    if noisy:
-        graph = die_of(graph, np.random.default_rng(0), ["fine"], noisy=True)
+    if noisy or fine:
+        graph = die_of(graph, np.random.default_rng(0), ["fine"], noisy=noisy)
     (step,) = NativeExecutor(graph, level=0).plan.steps
     assert isinstance(step, LayerStep)
     (phase,) = step.layer.phases
@@ -175,6 +176,19 @@ def test_sums_that_are_compared_in_halves_are_checked_too():
     for wrong in ({"half_full": 1}, {"kind": 3}, {"readout": 1}, {"L": 65}, {"down": 1}):
         with pytest.raises(ValueError, match="does not fit together"):
             run_layer(0, fields | wrong, arrays, 0, 1)
+
+
+@pytest.mark.parametrize("level", supported_levels())
+def test_few_outputs_take_one_vector_where_vectors_are_short(level):
+    fields, arrays = described(fine=True)
+    assert (fields["at_once"], fields["kind"]) == (16, 2)
+    if level < 2:
+        run_layer(level, fields, arrays, 0, 1)
+    else:  # vectors of 32
+        with pytest.raises(ValueError, match="at_once"):
+            run_layer(level, fields, arrays, 0, 1)
+    with pytest.raises(ValueError, match="does not fit together"):
+        run_layer(level, fields | {"kind": 1}, arrays, 0, 1)
 
 
 @pytest.mark.parametrize("read", [sense_amp(1), adc("sar", 3, 1)])
