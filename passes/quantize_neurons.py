@@ -28,6 +28,7 @@ from passes.base import Pass, RefusedGraphError
 from passes.facts import CODED_INPUTS, INTEGER_WEIGHTS, NO_MEANS, Fact
 from passes.integers import meaning
 from passes.integers.differences import differences
+from passes.integers.filters import Filters, FilterUnits
 from passes.integers.meaning import FORMS, Form, Meaning
 from passes.integers.neuron_units import (
     STAND_IN,
@@ -62,13 +63,13 @@ class QuantizeNeurons(Pass):
     def run(self, graph: Graph, target: Target) -> Graph:
         if all(v.type != FLOAT for op in graph.ops for v in (*op.operands, *op.results)):
             return graph  # trained in integers
-        return _Rewriter(graph=graph, target=target).run()
+        return _Rewriter(Filters.of(graph, target)).run()
 
     def warnings(self, graph: Graph, target: Target) -> tuple[str, ...]:
         """Return which inputs and leaks are rounded, which levels are lost, what saturates."""
         if not any(isinstance(op, Neuron) for op in graph.ops):
             return ()
-        rewriter = _Rewriter(graph=graph, target=target)
+        rewriter = _Rewriter(Filters.of(graph, target))
         rewriter.run()
         return tuple(rewriter.told)
 
@@ -77,8 +78,7 @@ class QuantizeNeurons(Pass):
 class _Rewriter:
     """The walk over one graph: what each value means so far, and the new ops."""
 
-    graph: Graph
-    target: Target
+    filters: Filters
     meanings: dict[str, Meaning] = field(default_factory=dict)
     ops: list[Op] = field(default_factory=list)
     states: list[State] = field(default_factory=list)
@@ -89,6 +89,16 @@ class _Rewriter:
     """Values that wait in states for later steps."""
     told: list[str] = field(default_factory=list)
     """What is rounded, and how neurons come out otherwise than the model's."""
+    whole: dict[str, Meaning] = field(default_factory=dict)
+    """Membranes of which others read the highest bits."""
+
+    @property
+    def graph(self) -> Graph:
+        return self.filters.graph
+
+    @property
+    def target(self) -> Target:
+        return self.filters.target
 
     def run(self) -> Graph:
         graph = self.graph
@@ -129,12 +139,12 @@ class _Rewriter:
 
     def _written(self, state: State) -> State:
         """Return a state with the integers that are written to it: scales are gone."""
-        known = self.meanings.get(state.next)
+        known = self.whole.get(state.next) or self.meanings.get(state.next)
         return state if known is None else replace(state, next=known.value.name)
 
     def _output(self, value: Value) -> Value:
         """Give the integers behind an output its name: others find it by that."""
-        held = self._meaning(value, "output").value
+        held = (self.whole.get(value.name) or self._meaning(value, "output")).value
         if held.name == value.name:
             return held
         named = replace(held, name=value.name)
@@ -206,23 +216,29 @@ class _Rewriter:
         x = self._as_coarse_as_needed(op, upwards)
         problems = neuron_problems(self.graph, op, x, self.target.neuron)
         self.refused += problems
-        units = STAND_IN if problems else fit_neuron(self.graph, op, x, self.target.neuron)
+        own = self.filters.units(op, x)
+        fraction = None if own is None else own.fraction_bits
+        units = STAND_IN
+        if not problems:
+            units = fit_neuron(self.graph, op, x, self.target.neuron, fraction)
         self.told += [
             f"{op.loc or op.results[0].name}: {text}"
             for text in differences(self.graph, op, units, self.target.neuron)
         ]
-        held = IntType(self.target.neuron.membrane_bits, signed=True)
+        bits = self.target.neuron.membrane_bits if own is None else own.bits
+        held = IntType(bits, signed=True)
         values = (op.membrane, op.membrane_next, op.current, op.current_next)
         typed = {v.name: replace(v, type=held) for v in values if v is not None}
 
         spike = None if op.spike is None else replace(op.spike, type=units.levels.type)
+        read, units = self._read(op, x, typed[op.membrane.name], units)
 
         def integer(value: Value | None) -> Value | None:
             return None if value is None else typed[value.name]
 
         self.ops.append(
             IntegerNeuron(
-                x=x.value,
+                x=read,
                 membrane=typed[op.membrane.name],
                 membrane_next=typed[op.membrane_next.name],
                 current=integer(op.current),
@@ -244,6 +260,32 @@ class _Rewriter:
         if spike is not None:
             self.meanings[spike.name] = meaning.plain(spike)
         self._neuron_states(op, typed, units)
+        if own is not None:
+            self._let_weigh(op, own)
+
+    def _read(
+        self, op: Neuron, x: Meaning, membrane: Value, units: NeuronUnits
+    ) -> tuple[Value, NeuronUnits]:
+        """Return what a neuron reads, and its units: a leak that is switched is part of it."""
+        switch = self.filters.switch_of(op)
+        if switch is None or units is STAND_IN:
+            return x.value, units
+        by = self._meaning(switch, op.loc)
+        drive = self.filters.drive(op, x, by, membrane, units.fraction_bits)
+        self.ops += drive.ops
+        self.constants |= drive.tables
+        return drive.x, replace(units, fraction_bits=0, decay=Leak())
+
+    def _let_weigh(self, op: Neuron, own: FilterUnits) -> None:
+        """Let weights read the highest bits of a filter, and say what is lost."""
+        name = op.membrane_next.name
+        held = self.meanings[name]
+        told = self.filters.told(op, own, float(np.max(held.scale)))
+        self.told += [f"{op.loc or name}: {text}" for text in told]
+        if (codes := self.filters.codes(op, held, own)) is not None:
+            cut, self.meanings[name] = codes
+            self.whole[name] = held
+            self.ops.append(cut)
 
     def _counting_upwards(self, op: Neuron, x: Meaning) -> Meaning:
         """Turn the codes that a neuron reads where they fall as its membrane rises."""
@@ -331,7 +373,7 @@ class _Rewriter:
     def _output_codings(self) -> dict[str, Coding]:
         codings = {}
         for value in self.graph.outputs:
-            known = self.meanings[value.name]
+            known = self.whole.get(value.name) or self.meanings[value.name]
             if (known.scale == 1).all() and not known.offset.any():
                 continue
             scale = self._real(f"{value.name}.coding.scale", known.scale)

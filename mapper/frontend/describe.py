@@ -28,12 +28,13 @@ from mapper.frontend.info import (
     SynapseInfo,
     Totals,
 )
+from mapper.frontend.limits import analogue_layers
 from mapper.frontend.result import Imported
 from mapper.ir.assignment import DIGITAL as ON_DIGITAL_UNIT
 from mapper.ir.assignment import layer_name
 from mapper.ir.core import Const, Constants, Graph, IntType, Op, Scalar, State, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
-from mapper.ir.edges import ANALOGUE, Edge, carries, edges
+from mapper.ir.edges import Edge, carries, edges
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.leaks import Decay
 from mapper.ir.levels import RoundedLevels
@@ -121,25 +122,11 @@ def describe(imported: Imported) -> ModelInfo:
             neurons=sum(layer.neuron.neurons for layer in layers if layer.neuron is not None),
             bytes=sum(array.nbytes for array in graph.constants.values()),
         ),
-        warnings=(*imported.warnings, *_analogue_layers(graph, carried)),
+        warnings=(*imported.warnings, *analogue_layers(graph, carried)),
         notes=imported.notes,
         host=None if imported.epilogue is None else host_of(imported.epilogue),
         presented=imported.presented,
     )
-
-
-def _analogue_layers(graph: Graph, carried: Mapping[str, Edge]) -> Iterator[str]:
-    """Warn of layers of weights whose inputs are no spikes, counts or codes."""
-    writers = {value.name: op for op in graph.ops for value in op.results}
-    for op in graph.ops:
-        if isinstance(op, Synapse) and carried[op.x.name] == ANALOGUE:
-            writer = writers.get(op.x.name)
-            source = op.x.name if writer is None else layer_name(writer.loc, op.x.name)
-            yield (
-                f"layer '{layer_name(op.loc, op.result.name)}' reads analogue values, which "
-                f"'{source}' gives: wordlines take spikes and codes of few bits, so no crossbar "
-                "may take it; --target tells what becomes of it"
-            )
 
 
 def _ports(values: Iterable[Value], carried: Mapping[str, Edge]) -> tuple[PortInfo, ...]:

@@ -1,12 +1,16 @@
 """Numbers and sizes of a model that no engine computes with, refused where a model is read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mapper.diagnostics import MappingError, refuse
+from mapper.ir.assignment import layer_name
 from mapper.ir.core import Graph, Op
+from mapper.ir.edges import ANALOGUE, Edge
 from mapper.ir.network import FakeQuantize
 from mapper.ir.neurons import Neuron
 from mapper.ir.ranges import op_range_problems
+from mapper.ir.switched import filters, switched_leaks
+from mapper.ir.synapses import Synapse
 from mapper.ir.windows import Window
 
 
@@ -46,6 +50,28 @@ def fine_grids(graph: Graph) -> Iterator[str]:
         yield (
             f"{fine[0].result.name!r} is rounded to {bits} bits: engines that add in another order "
             "may round a sum to the neighbouring step"
+        )
+
+
+def analogue_layers(graph: Graph, carried: Mapping[str, Edge]) -> Iterator[str]:
+    """Warn of layers of weights whose inputs are no spikes, counts or codes."""
+    writers = {value.name: op for op in graph.ops for value in op.results}
+    switched = switched_leaks(graph)
+    for op in graph.ops:
+        if not isinstance(op, Synapse) or carried[op.x.name] != ANALOGUE:
+            continue
+        layer, writer = layer_name(op.loc, op.result.name), writers.get(op.x.name)
+        source = op.x.name if writer is None else layer_name(writer.loc, op.x.name)
+        own = isinstance(writer, Neuron) and switched.get(writer.membrane.name)
+        if isinstance(writer, Neuron) and filters(graph, writer, own or None):
+            yield (
+                f"layer '{layer}' reads the membrane of the filter '{source}': in codes of as many "
+                "bits as a macro takes, bit plane by bit plane; compile says how many"
+            )
+            continue
+        yield (
+            f"layer '{layer}' reads analogue values, which '{source}' gives: wordlines take spikes "
+            "and codes of few bits, so no crossbar may take it; --target tells what becomes of it"
         )
 
 

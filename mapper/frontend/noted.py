@@ -9,6 +9,7 @@ from mapper.frontend.onnx.joined import Apart
 from mapper.frontend.onnx.trace import Trace
 from mapper.frontend.result import Imported, Port
 from mapper.ir.core import Graph
+from mapper.ir.switched import switched_leaks
 
 
 def notes_of(dynamics: Dynamics, graph: Graph) -> Iterator[str]:
@@ -28,6 +29,9 @@ def notes_of(dynamics: Dynamics, graph: Graph) -> Iterator[str]:
             yield f"{name!r} must start as whole numbers, and inputs be whole: it is cut to them"
         for echo in neuron.echoes:
             yield f"{echo.name!r} must start as 1 where {name!r} starts above its threshold, else 0"
+    for name, leak in switched_leaks(graph).items():
+        switches = " and ".join(repr(value.name) for value, _ in leak.switches)
+        yield f"the leak of {name!r} is another one where {switches} is 1"
 
 
 def ports_of(walked: Trace) -> Iterator[Port]:

@@ -21,7 +21,7 @@ _HEADROOM = 8
 LEAST_ROOM = 2
 """Where it holds fewer, coarser steps cost less than what saturates."""
 
-_MAX_FRACTION_BITS = 12
+MAX_FRACTION_BITS = 12
 """Finer than 2**-12 of a synapse's step, leaks and thresholds round below what data can tell."""
 
 _WIDEST_DRIVE = 60
@@ -82,12 +82,12 @@ def neuron_problems(
     """Return all that keeps a neuron fed by ``x`` from the target's digital unit."""
     checks: list[Callable[[], object]] = [
         lambda: _fraction_bits(graph, op, x, _gain(graph, op, x), unit),
-        lambda: _leak(op, number(graph, op.leak), unit),
+        lambda: leak_of(op, number(graph, op.leak), unit),
     ]
     if op.current is not None:
         checks += [
             lambda: _check_current(graph, op),
-            lambda: _leak(op, number(graph, op.current_leak), unit),
+            lambda: leak_of(op, number(graph, op.current_leak), unit),
         ]
     found: list[Diagnostic] = []
     for check in checks:
@@ -105,8 +105,12 @@ def _gain(graph: Graph, op: Neuron, x: Meaning) -> Array:
     return gain
 
 
-def fit_neuron(graph: Graph, op: Neuron, x: Meaning, unit: NeuronUnit) -> NeuronUnits:
+def fit_neuron(
+    graph: Graph, op: Neuron, x: Meaning, unit: NeuronUnit, fraction_bits: int | None = None
+) -> NeuronUnits:
     """Return the integers of a neuron fed by ``x``, on the target's digital unit.
+
+    Its fraction bits are those given, else as many as leave headroom.
 
     Raises:
         MappingError: With the first of ``neuron_problems``.
@@ -114,7 +118,9 @@ def fit_neuron(graph: Graph, op: Neuron, x: Meaning, unit: NeuronUnit) -> Neuron
     gain = _gain(graph, op, x)
     if op.current is not None:
         _check_current(graph, op)
-    fraction = _fraction_bits(graph, op, x, gain, unit)
+    fraction = fraction_bits
+    if fraction is None:
+        fraction = _fraction_bits(graph, op, x, gain, unit)
     step = simplest(gain / (1 << fraction))
     bias = number(graph, op.gain) * x.offset + number(graph, op.bias)
     amount = number(graph, op.reset.amount) / step
@@ -124,9 +130,9 @@ def fit_neuron(graph: Graph, op: Neuron, x: Meaning, unit: NeuronUnit) -> Neuron
         unit=step,
         current_unit=_current_unit(graph, op, step),
         fraction_bits=fraction,
-        decay=_leak(op, number(graph, op.leak), unit, op.leak_rounding),
+        decay=leak_of(op, number(graph, op.leak), unit, op.leak_rounding),
         current_decay=(
-            Leak() if op.current is None else _leak(op, number(graph, op.current_leak), unit)
+            Leak() if op.current is None else leak_of(op, number(graph, op.current_leak), unit)
         ),
         bias=np.rint(bias / step),
         threshold=threshold,
@@ -191,7 +197,7 @@ def _fraction_bits(graph: Graph, op: Neuron, x: Meaning, gain: Array, unit: Neur
     if unit.fraction_bits is None and own is not None and own <= most:
         return own
     if unit.fraction_bits is None:
-        return min(max(spare, 0), _MAX_FRACTION_BITS, most)
+        return min(max(spare, 0), MAX_FRACTION_BITS, most)
     if unit.fraction_bits > most:
         raise _refuse(
             op,
@@ -210,7 +216,7 @@ def _own_fraction(op: Neuron, gain: Array) -> int | None:
     bits = np.log2(gain / op.leak_rounding.unit)
     own = np.rint(bits)
     exact = np.abs(bits - own) <= SNAP
-    if not exact.all() or np.ptp(own) or not 0 <= own.flat[0] <= _MAX_FRACTION_BITS:
+    if not exact.all() or np.ptp(own) or not 0 <= own.flat[0] <= MAX_FRACTION_BITS:
         return None
     return int(own.flat[0])
 
@@ -218,7 +224,7 @@ def _own_fraction(op: Neuron, gain: Array) -> int | None:
 def _bits_that_fit(graph: Graph, op: Neuron, gain: Array, room: int) -> int:
     """Return the fraction bits with which every threshold and reset is below ``room``."""
     if op.spike is None:
-        return _MAX_FRACTION_BITS
+        return MAX_FRACTION_BITS
     farthest = _farthest(graph, op, gain)
     if farthest >= room - 1:
         raise _refuse(
@@ -269,7 +275,9 @@ def _rounded(steps: Array, past: bool) -> Array:
     return np.where(snapped, nearest, np.floor(steps) if past else np.ceil(steps))
 
 
-def _leak(op: Neuron, leak: Array, unit: NeuronUnit, rounding: LeakRounding = NOT_ROUNDED) -> Leak:
+def leak_of(
+    op: Neuron, leak: Array, unit: NeuronUnit, rounding: LeakRounding = NOT_ROUNDED
+) -> Leak:
     """Return the nearest leak that the digital unit has."""
     if (leak == 1).all():
         return Leak()

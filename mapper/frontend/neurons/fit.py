@@ -6,7 +6,7 @@ whether the old or the new membrane fires; ``B`` says the reset. Whatever is lef
 reason to refuse.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -157,8 +157,9 @@ def fit(
     else:
         rule, firings = joint.rule, [joint.firing]
         spoken = firings if used.intersection(own) else []
-    drive, gains = _drive(rule.rest, membrane, current)
-    if not drive.terms:
+    switches = _may_switch if current is None and not own else _never
+    drive, gains = _drive(rule.rest, membrane, current, switches)
+    if all(membrane.read in monomial for monomial in drive.terms):
         raise UnfitError("nothing drives it")
     if cuts:
         check_whole(drive, gains.gain, gains.bias, rounding.unit, membrane.read.loc)
@@ -266,10 +267,15 @@ def _without_clamps(form: Form) -> Form:
     return forms.substitute(form, clamps) if clamps else form
 
 
-def _drive(rest: Form, membrane: Pair, current: Pair | None) -> tuple[Form, Gains]:
-    """Split an update into its states and one drive common to both of them."""
+def _drive(
+    rest: Form, membrane: Pair, current: Pair | None, switches: Callable[[Atom], bool]
+) -> tuple[Form, Gains]:
+    """Split an update into its states and one drive common to both of them.
+
+    Products of a membrane and what switches its leak are part of its drive.
+    """
     states = {membrane.read, *([] if current is None else [current.read])}
-    into_v = _others(rest, states, membrane)
+    into_v = _others(rest, states, membrane, switches)
     zero = np.zeros(())
     if current is None:
         gain = common_factor(into_v)
@@ -295,12 +301,28 @@ def _drive(rest: Form, membrane: Pair, current: Pair | None) -> tuple[Form, Gain
     )
 
 
-def _others(form: Form, states: set[Input], pair: Pair) -> Form:
-    """Return the terms without states; refuse products of a state and anything else."""
+def _may_switch(atom: Atom) -> bool:
+    """Say whether an atom may switch the leak of a membrane that never fires: spikes, and data."""
+    return atom.is_spike or isinstance(atom, Input)
+
+
+def _never(atom: Atom) -> bool:
+    return False
+
+
+def _others(
+    form: Form, states: set[Input], pair: Pair, switches: Callable[[Atom], bool] = _never
+) -> Form:
+    """Return the terms without states, and products of one and what switches its leak.
+
+    Products of a state and anything else are refused.
+    """
     kept: dict[Monomial, Array] = {}
     for monomial, coefficient in form.terms.items():
         touched = [atom for atom in monomial if atom in states]
-        if not touched and monomial != ONE:
+        beside = [atom for atom in monomial if atom not in touched]
+        switched = len(touched) == 1 and bool(beside) and all(map(switches, beside))
+        if switched or (not touched and monomial != ONE):
             kept[monomial] = coefficient
         elif len(monomial) > 1:
             other = next(atom for atom in monomial if atom is not touched[0])
