@@ -132,6 +132,7 @@ FLOORS = (
     ("mapper.training", "mapper.verify"),
     ("mapper.compare", "mapper.exploration"),
     ("mapper.assigning", "mapper.demo", "mapper.report.exploration"),
+    ("mapper.report.assigning",),
     ("mapper.api",),
     ("mapper.cli",),
     ("mapper.__main__",),

@@ -15,10 +15,11 @@ from mapper.frontend import Imported, NirOptions
 from mapper.ir.assignment import UNASSIGNED, Assignment
 from mapper.ir.core import Array
 from mapper.recordings import Recording
+from mapper.report.assigning.written import check_place, save_assigned
 from mapper.study.schedulers import SERIAL
 from mapper.study.sweep import check_share
 from mapper.threads import one_blas_thread
-from targets import DEFAULT_PRESET, Target, given_assignment, save_assignment
+from targets import DEFAULT_PRESET, Target, given_assignment
 
 
 @one_blas_thread
@@ -61,7 +62,9 @@ def assign(
         labels: The class of each recording ``[B]``.
         layout: As ``Build.run`` takes it.
         preset: What to assume of the chip beyond its target.
-        output: File for the assignment; nothing is written where None.
+        output: File (``.toml``) for the assignment, or a folder for it with a page that shows what
+            each step bought, and the same numbers as JSON, Markdown and LaTeX; nothing is written
+            where None.
         folder: Where records are kept, so that a search that was stopped goes on.
         seed: Of which recordings are for choosing.
         scheduler: Who measures, as in ``Build.dies``.
@@ -73,8 +76,9 @@ def assign(
 
     Raises:
         MappingError: ``nothing-to-assign``, ``few-recordings``, ``no-classes``, ``bad-option``,
-            ``bad-share``; ``trained-for-other-hardware`` of a model that brings its readout; and
-            what ``compile`` and ``mapper.study.run_study`` raise.
+            ``bad-share``; ``trained-for-other-hardware`` of a model that brings its readout;
+            ``output-exists`` where something would be replaced that no search wrote; and what
+            ``compile`` and ``mapper.study.run_study`` raise.
     """
     check_given(
         {"preset": preset, "seed": seed, "scheduler": scheduler, "progress": progress, "by": by},
@@ -86,6 +90,8 @@ def assign(
         train=train,
     )
     check_share(keep, "keep")
+    if output is not None:
+        check_place(Path(output))
     if by not in GOALS:
         raise refuse(
             "bad-option",
@@ -122,7 +128,7 @@ def assign(
         ),
     )
     if output is not None:
-        save_assignment(found.assignment, output)
+        save_assigned(found, Path(output))
     return found
 
 

@@ -11,6 +11,9 @@ from targets import assignment_to_data, assignment_toml
 
 SCHEMA = "spikeloom/assign/1"
 
+WRITTEN = "# Written by spikeloom assign."
+"""First line of an assignment that a search may replace, as it wrote it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Single:
@@ -125,7 +128,7 @@ class Assigned:
     @property
     def toml(self) -> str:
         """The file that ``compile --assign`` takes."""
-        return assignment_toml(self.assignment)
+        return f"{WRITTEN}\n{assignment_toml(self.assignment)}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON of ``spikeloom assign``."""
