@@ -1,5 +1,7 @@
 """States that a file holds side by side in one tensor are states of their own."""
 
+from math import prod
+
 import numpy as np
 import onnx
 import pytest
@@ -109,25 +111,53 @@ def unrolled(how: str):
     return model(nodes, {"x": [STEPS, 3]}, {"y": [STEPS, N]}, stored)
 
 
-STACKED = (loop, "stack")
-"""Returns a stack of the last step, which is taken for time steps: refused."""
+def scan(how: str):
+    """A ``Scan`` over ``x[STEPS, 1, 3]`` that starts from an input and returns the last state."""
+    body = helper.make_graph(
+        cell("xt", "held", "next", how),
+        "body",
+        [port("held", F, shape(how)), port("xt", F, [1, 3])],
+        [port("next", F, shape(how)), port("s", F, [1, N])],
+    )
+    scanned = helper.make_node(
+        "Scan", ["vi", "x"], ["vi_out", "y"], name="scan", body=body, num_scan_inputs=1
+    )
+    ports = {"y": [STEPS, 1, N], "vi_out": shape(how)}
+    return model([scanned], {"x": [STEPS, 1, 3], "vi": shape(how)}, ports, NUMBERS)
 
 
 @pytest.mark.parametrize(
-    ("form", "how"),
-    [(form, how) for form in (step, loop, unrolled) for how in TAKEN if (form, how) != STACKED],
+    ("form", "how"), [(form, how) for form in (step, loop, scan, unrolled) for how in TAKEN]
 )
 def test_a_membrane_and_a_current_in_one_tensor_are_read(form, how, tmp_path):
     proto = form(how)
     path = saved(proto, tmp_path)
     found = import_model(path)
     assert len(found.graph.states) == 2
-    assert [s.read.shape for s in found.graph.states] == [(N,), (N,)]
+    assert [prod(s.read.shape) for s in found.graph.states] == [N, N]
     rng = np.random.default_rng(1)
     dims = [STEPS, 3] if form is unrolled else [STEPS, 1, 3]
     answer = mapper.verify_model(path, {"x": (rng.random(dims) < 0.6).astype(np.float32)})
     assert [ring.status for ring in answer.rings] == ["equal", "equal"]
     assert answer.firing.layers[0].spikes > 0
+
+
+@pytest.mark.parametrize("steps", [2, 3])
+def test_a_stack_of_the_last_of_as_many_steps_as_it_holds_is_no_time(steps, monkeypatch, tmp_path):
+    monkeypatch.setitem(globals(), "STEPS", steps)
+    found = import_model(saved(loop("stack"), tmp_path))
+    assert [found.readouts[name].reduction for name in ("y", "vi_out")] == ["each", "last"]
+
+
+@pytest.mark.parametrize("how", TAKEN)
+def test_steps_that_are_written_out_return_their_last_state(how, tmp_path):
+    proto = unrolled(how)
+    proto.graph.output.append(helper.make_tensor_value_info(f"vi{STEPS}", F, shape(how)))
+    path = saved(proto, tmp_path)
+    x = (np.random.default_rng(1).random((STEPS, 3)) < 0.6).astype(np.float32)
+    answer = mapper.verify_model(path, {"x": x})
+    assert [ring.status for ring in answer.rings] == ["equal", "equal"]
+    assert import_model(path).readouts[f"vi{STEPS}"].reduction == "last"
 
 
 def test_a_tensor_that_is_read_whole_as_well_is_one_state(tmp_path):

@@ -1,12 +1,13 @@
 """Tensors that are joined and taken apart again: states that one tensor holds side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 from onnx import NodeProto
 
-from mapper.frontend.time.parts import Inputs, number, numbers
+from mapper.frontend.time.cut import Levels
+from mapper.frontend.time.parts import Inputs, number, numbers, whole
 from mapper.frontend.time.tensors import (
     Bundle,
     Known,
@@ -56,6 +57,35 @@ def unjoined(tape: Tape, held: Tensor) -> Sequence[Tensor]:
     if any(held in step.inputs for step in tape.steps):
         return [held]
     return maker.slots
+
+
+def stacked_states(
+    tape: Tape, outputs: Mapping[str, Tensor], length: int, levels: Levels
+) -> dict[str, Tensor]:
+    """Return outputs with stacks of what one time step hands on as one tensor each.
+
+    They are laid out like time steps, one behind the other, but all are of the same step.
+    """
+    return {
+        name: _as_one(tape, tensor) if _is_of_one_step(tensor, length, levels) else tensor
+        for name, tensor in outputs.items()
+    }
+
+
+def _is_of_one_step(tensor: Tensor, length: int, levels: Levels) -> bool:
+    if not isinstance(tensor, Bundle) or length < 2:
+        return False
+    steps = {levels[part] for part in tensor.parts if isinstance(part, Slot)}
+    if len(steps) != 1 or len(set(tensor.parts)) < len(tensor.parts):
+        return False
+    return len(tensor.parts) != length or steps == {length - 1}
+
+
+def _as_one(tape: Tape, tensor: Tensor) -> Tensor:
+    assert isinstance(tensor, Bundle)
+    makers = (tape.maker.get(part) for part in tensor.parts if isinstance(part, Slot))
+    made = next((maker for maker in makers if maker is not None), None)
+    return tensor if made is None else whole(tape, tensor, made.proto)
 
 
 def started_from(tape: Tape, start: Part | None) -> Part | None:

@@ -8,6 +8,7 @@ from onnx import GraphProto, NodeProto
 from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.time.parts import bundled, number, pieces, setting, whole
 from mapper.frontend.time.tensors import (
+    Bundle,
     Known,
     Listed,
     Part,
@@ -130,8 +131,19 @@ class _Turns:
                 slot = self.tape.slot(tensor.shape)
                 self.tape.starts[slot] = tensor.array
                 tensor = slot
-            found.append(tensor)
+            found.append(self._taken_apart(tensor, written))
         return found
+
+    def _taken_apart(self, tensor: Tensor, written: str) -> Tensor:
+        """Return an input that becomes a stack of tensors as one, as later turns find it."""
+        maker = self.makers.get(self._source(written))
+        if maker is None or maker.op_type != "Concat" or tensor not in self.tape.given:
+            return tensor
+        assert isinstance(tensor, Slot)
+        axis = number(maker, "axis", 0) % len(tensor.shape)
+        if len(maker.input) != tensor.shape[axis]:
+            return tensor
+        return bundled(axis, pieces(self.tape, tensor, axis, maker))
 
     def _is_state(self, tensor: Known, written: str) -> bool:
         """Say whether a float is a state, and no memory that steps are written into."""
@@ -159,8 +171,20 @@ class _Turns:
     def _remember(self, history: Sequence[Sequence[Tensor]]) -> None:
         for column in zip(*history, strict=True):
             slots = all(isinstance(tensor, Slot) for tensor in column)
-            if slots and len(set(column)) > 1:
+            if (slots and len(set(column)) > 1) or _are_stacks(column[1:]):
                 self.tape.carried.append(list(column))
+
+
+def _are_stacks(column: Sequence[Tensor]) -> bool:
+    """Say whether every turn hands on a stack of as many tensors of its own.
+
+    What steps are written into, or waits in, is in those of several turns.
+    """
+    stacks = [tensor.parts for tensor in column if isinstance(tensor, Bundle)]
+    if not stacks or len(stacks) != len(column) or len({len(parts) for parts in stacks}) > 1:
+        return False
+    every = [part for parts in stacks for part in parts]
+    return all(isinstance(part, Slot) for part in every) and len(set(every)) == len(every)
 
 
 def _listed(node: NodeProto, name: str, index: int) -> int:

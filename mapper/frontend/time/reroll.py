@@ -7,7 +7,7 @@ from mapper.diagnostics import forget_frames
 from mapper.frontend.time.cut import Past, levels_of, live_steps
 from mapper.frontend.time.flatten import Laid
 from mapper.frontend.time.forward import stepped_back
-from mapper.frontend.time.joined import started_from, unjoined
+from mapper.frontend.time.joined import stacked_states, started_from, unjoined
 from mapper.frontend.time.match import Translation, match
 from mapper.frontend.time.readouts import ALONE, Wanted, cut_short, uses, wanted
 from mapper.frontend.time.tensors import Known, Part, Slot, Step, Tape, TimeFormError
@@ -64,7 +64,9 @@ def rolled(laid: Laid) -> Iterator[Rolled]:
     levels = levels_of(tape)
     if length < 2:
         raise TimeFormError("the model holds one time step")
-    wants = wanted(tape, laid.outputs, length, levels)
+    outputs = stacked_states(tape, laid.outputs, length, levels)
+    levels = levels_of(tape)
+    wants = wanted(tape, outputs, length, levels)
     try:
         yield from _rolled(tape, wants, length)
     except TimeFormError:
