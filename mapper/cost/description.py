@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import ceil, log2
 
-from mapper.cost.points import supply_of
+from mapper.cost.scaling import supply_of
 from targets.cells import CellKind
 
 CELLS: dict[str, CellKind] = {

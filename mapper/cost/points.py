@@ -58,20 +58,6 @@ CELLS = {
 }
 """Kinds of cells that a constant is of."""
 
-SUPPLIES_V = {
-    130: 1.3,
-    90: 1.2,
-    65: 1.1,
-    45: 1.0,
-    32: 0.9,
-    20: 0.9,
-    16: 0.8,
-    14: 0.8,
-    10: 0.75,
-    7: 0.7,
-}
-"""Supply in V that is assumed for a node in nm where none is given."""
-
 Origins = dict[str, tuple[float, float]]
 """Node in nm and supply in V of each part; readouts by macro kind."""
 
@@ -116,16 +102,6 @@ def idle(chip: Chip, key: str) -> bool:
         return chip.cell not in CELLS[key]
     part = key.partition(".")[0]
     return part in READOUTS and all(macro.readout != part for macro in chip.macros.values())
-
-
-def supply_of(node_nm: float) -> float:
-    """Return the assumed supply of a node, linear between those of the table."""
-    below = max((node for node in SUPPLIES_V if node <= node_nm), default=min(SUPPLIES_V))
-    above = min((node for node in SUPPLIES_V if node >= node_nm), default=max(SUPPLIES_V))
-    if below == above:
-        return SUPPLIES_V[below]
-    share = (node_nm - below) / (above - below)
-    return SUPPLIES_V[below] + share * (SUPPLIES_V[above] - SUPPLIES_V[below])
 
 
 def at_node(facts: Facts, chip: Chip, origins: Origins, node_nm: float, voltage_v: float) -> Facts:

@@ -9,7 +9,8 @@ blocks follow ``C V^2`` with capacitances proportional to the node. A resistive 
 
 Between two nodes of the table, the energy at that supply and the area are interpolated linearly in
 the node. Outside the table nothing is known, and a supply below the minimum of a quadratic, or near
-the threshold, is outside of the fit: both raise ``ScalingError``.
+the threshold, is outside of the fit, and one far above the usual is more than transistors bear: all
+raise ``ScalingError``.
 """
 
 from math import isfinite
@@ -63,6 +64,26 @@ AREAS = {
 }
 """Node in nm: area of a block that has 1 at 65 nm."""
 
+SUPPLIES_V = {
+    130.0: 1.3,
+    90.0: 1.2,
+    65.0: 1.1,
+    45.0: 1.0,
+    32.0: 0.9,
+    20.0: 0.9,
+    16.0: 0.8,
+    14.0: 0.8,
+    10.0: 0.75,
+    7.0: 0.7,
+}
+"""Supply in V that is assumed for a node in nm where none is given."""
+
+HIGHEST_V = {130.0: 1.98, 28.0: 1.1, 16.0: 1.0}
+"""Node in nm: the highest supply in V that logic of it is rated for, linear between; smaller nodes
+bear no more than the smallest here. 130 nm: most of the core supply of SOFA HD, an FPGA in
+SkyWater's process (its data sheet, recommended operating conditions). 28 nm and 16 nm: absolute
+maximum of the core supply of Spartan-7 (AMD DS189) and Spartan UltraScale+ (AMD DS930)."""
+
 SMALLEST_NM, LARGEST_NM = min(ENERGY_FITS), max(ENERGY_FITS)
 
 
@@ -76,7 +97,9 @@ def digital_energy_factor(from_nm: float, from_v: float, to_nm: float, to_v: flo
     >>> round(digital_energy_factor(32, 0.9, 65, 1.1), 3)
     3.106
     """
-    return _gate_energy(to_nm, to_v) / _gate_energy(from_nm, from_v)
+    factor = _gate_energy(to_nm, to_v) / _gate_energy(from_nm, from_v)
+    _check_bearable(from_nm, from_v, to_nm, to_v)
+    return factor
 
 
 def digital_area_factor(from_nm: float, to_nm: float) -> float:
@@ -91,14 +114,49 @@ def digital_area_factor(from_nm: float, to_nm: float) -> float:
 def analogue_energy_factor(from_nm: float, from_v: float, to_nm: float, to_v: float) -> float:
     """Return what the energy of a block of switched capacitors is multiplied by.
 
-    >>> analogue_energy_factor(28, 1.0, 56, 2.0)
+    >>> analogue_energy_factor(28, 0.5, 56, 1.0)
     8.0
     """
     for node in (from_nm, to_nm):
         _neighbours(node)
     for voltage in (from_v, to_v):
         _check_voltage(voltage)
+    _check_bearable(from_nm, from_v, to_nm, to_v)
     return to_nm / from_nm * (to_v / from_v) ** 2
+
+
+def supply_of(node_nm: float) -> float:
+    """Return the assumed supply of a node, linear between those of the table."""
+    return _volts(SUPPLIES_V, node_nm)
+
+
+def highest_voltage(node_nm: float) -> float:
+    """Return the supply in V that logic of a node bears.
+
+    >>> highest_voltage(16)
+    1.0
+    """
+    return _volts(HIGHEST_V, node_nm)
+
+
+def _volts(table: dict[float, float], node_nm: float) -> float:
+    """Interpolate linearly in the node; beyond the table, take its end."""
+    below = max((node for node in table if node <= node_nm), default=min(table))
+    above = min((node for node in table if node >= node_nm), default=max(table))
+    if below == above:
+        return table[below]
+    share = (node_nm - below) / (above - below)
+    return table[below] + share * (table[above] - table[below])
+
+
+def _check_bearable(from_nm: float, from_v: float, to_nm: float, to_v: float) -> None:
+    """Refuse to bring a cost to a supply that its node does not bear; a published cost may stay."""
+    if (from_nm, from_v) == (to_nm, to_v) or not SMALLEST_NM <= to_nm <= LARGEST_NM:
+        return
+    if to_v > highest_voltage(to_nm):
+        raise ScalingError(
+            f"logic at {to_nm:g} nm bears {highest_voltage(to_nm):.3g} V at most, got {to_v:g} V"
+        )
 
 
 def lowest_voltage(node_nm: float) -> float:

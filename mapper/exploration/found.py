@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 
 from mapper.diagnostics import refuse
 from mapper.exploration.batch import Told
-from mapper.exploration.front import non_dominated, share_explained
+from mapper.exploration.front import (
+    MOST_BY_CHANCE,
+    non_dominated,
+    share_explained,
+    spread_by_chance,
+)
 from mapper.exploration.grid import Point
 from mapper.exploration.measures import MEASURES, Measure, entry
 from mapper.exploration.sampling import Sampling
@@ -175,7 +180,8 @@ class Explored:
         """By objective and axis: the share of the variance that is between the axis' values, 0..1.
 
         Of all points that were measured, feasible or not; costs by their logarithm, as axes
-        multiply them. See ``share_explained`` for the formula; None where points are too few.
+        multiply them. See ``share_explained`` for the formula; None where points are too few: an
+        axis that does nothing would explain a quarter, more or less, by chance.
         """
         return {
             name: {axis: self._share(axis, MEASURES[name]) for axis in self.space.axes}
@@ -185,6 +191,11 @@ class Explored:
     def _share(self, axis: str, measure: Measure) -> float | None:
         found = [(p.point[axis], p.value(measure.key)) for p in self.points]
         known = [(group, value) for group, value in found if value is not None]
+        groups = len({canonical(group) for group, _ in known})
+        if groups < 2 and len(self.space.axes[axis]) > 1:
+            return None  # no other value was looked at
+        if len(known) <= groups or spread_by_chance(len(known), groups) > MOST_BY_CHANCE:
+            return None
         values = np.array([value for _, value in known])
         if measure.ranged and len(values) and values.min() > 0:
             values = np.log(values)

@@ -1,6 +1,7 @@
 """What many points say together: which of them nothing beats, and what each axis is worth."""
 
 from collections.abc import Hashable, Sequence
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,3 +55,20 @@ def share_explained(groups: Sequence[Hashable], values: Floats) -> float | None:
         return 0.0
     chance = (len(values) - 1) / (len(values) - len(known))
     return min(1.0, max(0.0, 1 - within / total * chance))
+
+
+MOST_BY_CHANCE = 0.25
+"""Spread of the share of an axis that does nothing, from which on points are too few to say."""
+
+
+def spread_by_chance(points: int, groups: int) -> float:
+    """Return the standard deviation of ``share_explained`` where groups do nothing.
+
+    The correlation ratio of ``n`` normal values in ``k`` groups has a beta distribution then, of
+    ``(k - 1) / 2`` and ``(n - k) / 2``; the correction stretches it by ``(n - 1) / (n - k)``, to a
+    variance of ``2 (k - 1) / ((n - k) (n + 1))``.
+
+    >>> round(spread_by_chance(7, 2), 3)
+    0.224
+    """
+    return sqrt(2 * (groups - 1) / ((points - groups) * (points + 1)))

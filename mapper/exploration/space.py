@@ -331,7 +331,8 @@ class _Reading:
         try:
             return Sampling.of_data(self._table("sampler", data))
         except MappingError as error:
-            self.reader.problems.extend(error.diagnostics)
+            for problem in error.diagnostics:
+                self._note(f"[sampler] {problem.message}", problem.help)
             return None
 
     def _described(self, data: object) -> Description | None:

@@ -13,12 +13,14 @@ from mapper.cost.scaling import (
     analogue_energy_factor,
     digital_area_factor,
     digital_energy_factor,
+    highest_voltage,
     lowest_voltage,
+    supply_of,
 )
 
 NODES = st.sampled_from(sorted(ENERGY_FITS))
 ANY_NODE = st.floats(7, 130)
-SUPPLIES = st.floats(0.6, 1.4)  # above the minimum of every fit
+SUPPLIES = st.floats(0.6, 1.0)  # above the minimum of every fit, and what every node bears
 
 
 def test_the_factors_that_the_reference_library_uses():
@@ -56,7 +58,7 @@ def test_between_two_nodes_energy_and_area_are_linear_in_the_node():
 
 
 def test_switched_capacitors_follow_node_and_squared_supply():
-    assert analogue_energy_factor(28, 1.0, 56, 2.0) == 8.0
+    assert analogue_energy_factor(28, 0.5, 56, 1.0) == 8.0
     assert analogue_energy_factor(65, 1.1, 65, 1.1) == 1.0
 
 
@@ -107,6 +109,23 @@ def test_a_supply_below_the_minimum_of_the_fit_is_refused(node):
     assert digital_energy_factor(node, lowest, node, lowest) == 1
     with pytest.raises(ScalingError, match=f"the energy fit at {node:g} nm holds from"):
         digital_energy_factor(node, lowest, node, lowest * 0.99)
+
+
+@given(node=NODES)
+def test_a_supply_that_transistors_do_not_bear_is_refused(node):
+    highest = highest_voltage(node)
+    usual = supply_of(node)
+    assert usual < highest <= 1.98
+    for factor in (digital_energy_factor, analogue_energy_factor):
+        factor(node, usual, node, highest)
+        with pytest.raises(ScalingError, match=f"logic at {node:g} nm bears {highest:.3g} V"):
+            factor(node, usual, node, highest * 1.01)
+        assert factor(node, 3.0, node, 3.0) == 1  # what was published stays
+
+
+def test_the_highest_supplies_by_hand():
+    assert (highest_voltage(130), highest_voltage(28), highest_voltage(7)) == (1.98, 1.1, 1.0)
+    assert highest_voltage(79) == pytest.approx((1.98 + 1.1) / 2)
 
 
 def test_the_fit_at_65_nm_ends_at_its_minimum():

@@ -43,6 +43,12 @@ def test_a_target_of_a_library_that_was_made_before_is_the_one_that_is_described
     assert target_of(given) == described(given)
 
 
+def test_a_supply_that_the_node_does_not_bear_is_refused_with_both():
+    with pytest.raises(MappingError, match=r"scaling-range.*28 nm bears 1.1 V at most, got 100 V"):
+        described(replace(RRAM, voltage_v=100.0))
+    described(replace(RRAM, voltage_v=1.1))
+
+
 def test_what_makes_no_sense_is_refused_as_it_is_described():
     given = replace(RRAM, mux=1000)
     with pytest.raises(MappingError) as expected:

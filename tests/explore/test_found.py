@@ -4,16 +4,18 @@ import json
 import math
 import random
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mapper.diagnostics import MappingError
 from mapper.exploration.found import Evaluated, Explored
-from mapper.exploration.front import non_dominated, share_explained
+from mapper.exploration.front import non_dominated, share_explained, spread_by_chance
 from mapper.exploration.run import explore_space
 from mapper.exploration.sampling import Sampling
 from mapper.exploration.space import Space
+from mapper.report.exploration.told import importance_table
 from mapper.study import RECORDS
 from mapper.study.case import canonical, digest
 from tests.explore.works import DATA, SPACE, Formulas, formulas
@@ -128,6 +130,27 @@ def test_importance_by_hand():
     assert share_explained("abcdef", values) is None
     assert share_explained("aabb", np.array([1.0, 1.0, 2.0, 2.0])) == 1
     assert share_explained("", np.zeros(0)) is None
+
+
+@pytest.mark.parametrize(("points", "groups"), [(7, 2), (12, 4), (40, 20)])
+def test_what_groups_explain_by_chance_spreads_as_it_says(points, groups):
+    rng = np.random.default_rng(0)
+    of = [place % groups for place in range(points)]
+    plain = []  # share_explained is never below 0, which takes off half of the spread
+    for _ in range(4000):
+        values = rng.standard_normal(points)
+        means = np.array([values[place % groups :: groups].mean() for place in range(points)])
+        within, total = ((values - means) ** 2).sum(), ((values - values.mean()) ** 2).sum()
+        share = 1 - within / total * (points - 1) / (points - groups)
+        assert share_explained(of, values) == pytest.approx(max(share, 0.0))
+        plain.append(share)
+    assert np.std(plain) == pytest.approx(spread_by_chance(points, groups), rel=0.1)
+
+
+def test_importance_of_a_few_points_is_not_told(found):
+    few = replace(found, points=found.points[:4])
+    assert set(few.importance["latency"].values()) == {None}
+    assert {cell for row in importance_table(few).rows for cell in row[1:]} == {"too few points"}
 
 
 def test_an_axis_that_does_nothing_has_no_importance_however_many_values_it_has():

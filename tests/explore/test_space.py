@@ -156,7 +156,7 @@ def test_everything_is_said_at_once():
         "nothing called 'area' is limited; did you mean 'area_mm2'?",
         "[constraints] area_mm2 has at_most, at_least or both",
         "[constraints] chips has at_most",
-        "no sampler is called 'best'",
+        "[sampler] no sampler is called 'best'",
         "[evaluation] density must be 0..1, got 2",
         "[describe] node_nm is [28], a list: it takes a number",
     ):
@@ -189,6 +189,16 @@ def test_a_file_that_is_not_there_or_no_toml_is_refused(tmp_path):
     with pytest.raises(MappingError, match="target-syntax"):
         load_space(tmp_path / "bad.toml")
     assert "the top level must be a table" in refused_whole([])
+
+
+def test_what_is_wrong_with_a_sampler_names_the_file(tmp_path):
+    file = tmp_path / "s.toml"
+    file.write_text('[axes]\narray = [64]\n[objectives]\nenergy = "min"\n[sampler]\nbatch = 0\n')
+    with pytest.raises(MappingError) as error:
+        load_space(file)
+    (problem,) = error.value.diagnostics
+    assert problem.loc == str(file)
+    assert problem.message == "s.toml: [sampler] batch of the sampler is 0, not 1 to 4,096"
 
 
 def refused_whole(data):

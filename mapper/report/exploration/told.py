@@ -158,4 +158,6 @@ def setting(value: Value) -> str:
 
 
 def _share(share: float | None) -> str:
-    return "-" if share is None else percent(share) if share else "0 %"
+    if share is None:
+        return "too few points"
+    return percent(share) if share else "0 %"
