@@ -1,6 +1,7 @@
 """Files that were exported for several samples at once: one of them is read."""
 
 import numpy as np
+import onnx
 import pytest
 
 from mapper.diagnostics import MappingError
@@ -119,3 +120,26 @@ def test_batches_are_filled_up_and_cut():
     x = np.arange(10).reshape(2, 5, 1)
     found = in_batches(step, 3, {"x": 1, "y": 1})({"x": x})
     assert np.array_equal(found["y"], 10 * x)
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_samples_of_neurons_that_never_fire_are_told_apart_by_their_membranes(first, tmp_path):
+    proto = unrolled(first)
+    (one,) = (tensor for tensor in proto.graph.initializer if tensor.name == "one")
+    one.raw_data = np.float32(1e6).tobytes()  # no spike takes its membrane anywhere near
+    imported = import_model(saved(proto, tmp_path))
+    assert imported.at_once == SAMPLES
+    assert len(imported.graph.states) == 1
+
+
+def test_samples_that_meet_before_a_silent_neuron_are_refused(tmp_path):
+    proto = one_step()
+    weights = {"swap": np.float32(np.eye(SAMPLES)[[1, 2, 0]])}
+    for name, array in weights.items():
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    proto.graph.node.insert(0, node("MatMul", "swap x", "swapped"))
+    proto.graph.node[1].input[0] = "swapped"
+    (one,) = (tensor for tensor in proto.graph.initializer if tensor.name == "one")
+    one.raw_data = np.float32(1e6).tobytes()
+    with pytest.raises(MappingError):
+        import_model(saved(proto, tmp_path))

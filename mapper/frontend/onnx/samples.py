@@ -29,6 +29,10 @@ _MOST_NODES = 5_000
 _TRIED = 3
 """Samples that are run alone, on each of some random inputs."""
 _DENSITIES = (0.2, 0.6, 2.0)
+_MOST_SHOWN = 1 << 24
+"""Numbers of tensors between inputs and outputs that are compared."""
+_LOUD = (64.0, -64.0)
+"""How far from 0 the numbers go where nothing fires before."""
 _ALIKE = 0.999
 """Share of the numbers that must agree: another order of adding may flip a spike."""
 
@@ -41,6 +45,8 @@ class OneSample:
     count: int
     axes: Mapping[str, int]
     """The axis of the samples, of each input and output of the file."""
+    inside: Mapping[str, int]
+    """The same of computed tensors between them."""
 
 
 class _OtherwiseError(Exception):
@@ -294,32 +300,82 @@ def _narrowed(model: ModelProto, path: Path, axes: Mapping[str, int]) -> OneSamp
             port.type.tensor_type.shape.dim.add().dim_value = size
     del alone.graph.value_info[:]
     alone.graph.initializer.extend(walk.added)
-    return OneSample(model=alone, count=count, axes=places)
+    inside = _inside(walk, places)
+    return OneSample(model=alone, count=count, axes=places, inside=inside)
+
+
+def _inside(walk: _Walk, places: Mapping[str, int]) -> dict[str, int]:
+    """Return where samples are in the tensors of a walk that are no ports, as many as fit."""
+    found, left = {}, _MOST_SHOWN
+    for name, tensor in walk.computed.items():
+        plain = (tensor.many[tensor.axis], tensor.one[tensor.axis]) == (walk.count, 1)
+        if name not in places and plain and prod(tensor.many) <= left:
+            found[name] = tensor.axis
+            left -= prod(tensor.many)
+    return found
 
 
 def _independent(model: ModelProto, found: OneSample) -> bool:
-    """Say whether each sample alone gives what it gives among others, and not all the same."""
-    many, one, telling = engine(model), engine(found.model), False
-    rng = np.random.default_rng(0)
-    for density in _DENSITIES:
+    """Say whether each sample alone gives what it gives among others, and not all the same.
+
+    Where all give the same, as nothing fires, what is computed on the way is compared.
+    """
+    told = _compared(model, found, found.axes, _DENSITIES)
+    if told is None or told:
+        return bool(told)
+    return bool(_compared(model, found, {**found.axes, **found.inside}, (*_DENSITIES, *_LOUD)))
+
+
+def _with_outputs(model: ModelProto, names: Iterable[str]) -> ModelProto:
+    """Return a model that returns these tensors as well."""
+    given = {port.name for port in (*model.graph.input, *model.graph.output)}
+    more = [ValueInfoProto(name=name) for name in names if name not in given]
+    if not more:
+        return model
+    shown = ModelProto()
+    shown.CopyFrom(model)
+    shown.graph.output.extend(more)
+    return shown
+
+
+def _compared(
+    model: ModelProto, found: OneSample, axes: Mapping[str, int], reaches: Iterable[float]
+) -> bool | None:
+    """Say whether samples that give the same alone as among others differ at all.
+
+    None where they do not give the same.
+
+    Args:
+        model: Of all samples.
+        found: The model of one.
+        axes: Of the samples, of the tensors to compare.
+        reaches: How dense spikes are, or beyond 1 how far from 0 random numbers are.
+    """
+    many, one = (engine(_with_outputs(each, axes)) for each in (model, found.model))
+    rng, differs = np.random.default_rng(0), False
+    for reach in reaches:
         inputs = {
-            port.name: ((rng.random(_dims(port)) < density) * max(1.0, density)).astype(
+            port.name: _drawn(_dims(port), reach, rng).astype(
                 helper.tensor_dtype_to_np_dtype(port.type.tensor_type.elem_type)
             )
             for port in model.graph.input
             if port.name in found.axes
         }
-        if density > 1:
-            inputs = {n: (a * rng.random(a.shape)).astype(a.dtype) for n, a in inputs.items()}
         together = many(inputs)
         for k in range(min(found.count, _TRIED)):
             alone = one({n: a.take([k], found.axes[n]) for n, a in inputs.items()})
             for name, array in alone.items():
-                other = together[name].take([k], found.axes[name])
+                other = together[name].take([k], axes[name])
                 if np.isclose(array, other, rtol=1e-4, atol=1e-5).mean() < _ALIKE:
-                    return False
-                telling |= bool((together[name] != other).any())
-    return telling
+                    return None
+                differs |= bool((together[name] != other).any())
+    return differs
+
+
+def _drawn(shape: Shape, reach: float, rng: np.random.Generator) -> Array:
+    if 0 < reach <= 1:
+        return rng.random(shape) < reach
+    return np.asarray(reach * rng.random(shape))
 
 
 def in_batches(step: Step, count: int, axes: Mapping[str, int]) -> Step:
