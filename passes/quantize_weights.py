@@ -73,7 +73,8 @@ class QuantizeWeights(Pass):
     def _scales(self, graph: Graph, widths: Mapping[str, int]) -> dict[str, Array]:
         """Map each layer to quantise to its scale per output channel."""
         layers = {op.result.name: op for op in graph.ops if isinstance(op, Synapse)}
-        rounds = any(isinstance(op, Neuron) and op.leak_rounding.unit for op in graph.ops)
+        neurons = [op for op in graph.ops if isinstance(op, Neuron)]
+        rounds = any(op.leak_rounding.unit or op.current_rounding.unit for op in neurons)
         if self.granularity == "channel":
             return {
                 name: kept_scales(_matrix(layers[name], graph.constants), bits, rounds)

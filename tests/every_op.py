@@ -11,7 +11,7 @@ from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.encoding import Kind
 from mapper.ir.evaluate import defined_values
 from mapper.ir.infer import infer_types
-from mapper.ir.leaks import Decay
+from mapper.ir.leaks import Decay, LeakRounding
 from mapper.ir.levels import Levels
 from mapper.ir.network import AvgPool2d, FakeQuantize, MaxPool2d, Scale, SumPool2d
 from mapper.ir.neurons import Reset
@@ -81,7 +81,15 @@ def _float_layer(make: Callable[[NetworkBuilder, Value], Value]) -> Graph:
 def _float_neuron() -> Graph:
     net = NetworkBuilder()
     reset = Reset(kind="value", amount=-0.0, phase="late")
-    s = net.neuron(net.entry(3), current=True, strict=True, reset=reset, floor=-1.5)
+    rounding = LeakRounding(unit=0.25, rounding="toward-zero")
+    s = net.neuron(
+        net.entry(3),
+        current=True,
+        current_rounding=rounding,
+        strict=True,
+        reset=reset,
+        floor=-1.5,
+    )
     return net.graph(s)
 
 

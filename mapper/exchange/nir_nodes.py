@@ -129,7 +129,7 @@ class NodeWriter:
     # --- neurons ---------------------------------------------------------------------------
 
     def neuron(self, op: Neuron) -> list[Data]:
-        if op.leak_rounding.unit:
+        if op.leak_rounding.unit or op.current_rounding.unit:
             raise NotInNirError("a leak that is rounded", op.loc)
         if not op.levels.is_spike:
             told = f"{op.levels.low}..{op.levels.high}"

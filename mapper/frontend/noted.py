@@ -25,8 +25,8 @@ def notes_of(dynamics: Dynamics, graph: Graph) -> Iterator[str]:
         yield from unlimited(neuron.firing)
         if neuron.starts_below:
             yield f"{name!r} must not start above its threshold; from zero it never does"
-        if neuron.cuts:
-            yield f"{name!r} must start as whole numbers, and inputs be whole: it is cut to them"
+        for read in (state.name for state in neuron.cut):
+            yield f"{read!r} must start as whole numbers, and inputs be whole: it is cut to them"
         for echo in neuron.echoes:
             yield f"{echo.name!r} must start as 1 where {name!r} starts above its threshold, else 0"
     for name, leak in switched_leaks(graph).items():

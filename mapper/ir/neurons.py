@@ -76,7 +76,9 @@ class Neuron(Op):
     current, ``i' = current_leak * i + current_input * x``. Fires where ``u > threshold``
     (``strict``) or ``u >= threshold``; with several ``levels`` the level of ``u / threshold`` is
     given. Without ``spike`` it integrates and never fires. Single precision, in the order written.
-    ``leak * v`` is rounded where ``leak_rounding`` says so.
+    ``leak * v`` is rounded where ``leak_rounding`` says so. Where ``current_rounding`` rounds
+    ``current_leak * i``, the membrane takes the current after that: ``gain / current_input * i'``
+    is in place of ``current_gain * i + gain * x``, which it is where nothing is rounded.
     """
 
     mnemonic: ClassVar[str] = "net.neuron"
@@ -94,6 +96,7 @@ class Neuron(Op):
     gain: Scalar = 1.0
     bias: Scalar = 0.0
     current_leak: Scalar = 0.0
+    current_rounding: LeakRounding = NOT_ROUNDED
     current_input: Scalar = 0.0
     current_gain: Scalar = 0.0
     threshold: Scalar = 1.0
@@ -106,6 +109,8 @@ class Neuron(Op):
     def verify(self, constants: Constants) -> Iterator[str]:
         yield from _state_problems(self, constants)
         yield from self.leak_rounding.problems()
+        yield from self.current_rounding.problems()
+        yield from self._rounded_current_problems(constants)
         for value in (self.membrane, self.membrane_next, self.current, self.current_next):
             if value is not None and value.type != FLOAT:
                 yield f"a trained neuron's state is {FLOAT}, got {value.type}"
@@ -113,6 +118,20 @@ class Neuron(Op):
             yield "a neuron of several levels measures in thresholds, which are above 0"
         if self.strict and self.levels.rounding != "toward-zero":
             yield "the nearest level is neither reached nor passed: 'strict' has no meaning"
+
+    def _rounded_current_problems(self, constants: Constants) -> Iterator[str]:
+        if not self.current_rounding.unit:
+            return
+        if self.current is None:
+            yield "a current is rounded, and there is none"
+            return
+        names = ("current_input", "current_gain", "current_leak", "gain")
+        fields = [getattr(self, name) for name in names]
+        if any(list(broadcast_problems("", f, self.x.shape, constants)) for f in fields):
+            return  # said already
+        given, taken, leak, gain = (param(constants, f, FLOAT) for f in fields)
+        if not (given != 0).all() or not np.allclose(given * taken, leak * gain, rtol=1e-5):
+            yield "a membrane takes a rounded current as it is after its update"
 
     def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
         def number(scalar: Scalar) -> Array:
@@ -123,8 +142,13 @@ class Neuron(Op):
         results: list[Array] = []
         if self.current is not None:
             i = operands[2]
-            drive = number(self.current_gain) * i + drive
-            results = [number(self.current_leak) * i + number(self.current_input) * x]
+            left = self.current_rounding.apply(number(self.current_leak), i)
+            results = [left + number(self.current_input) * x]
+            if self.current_rounding.unit:
+                gain: Array = number(self.gain) / number(self.current_input)
+                drive = gain * results[0]
+            else:
+                drive = number(self.current_gain) * i + drive
 
         def integrate(membrane: Array) -> Array:
             left = self.leak_rounding.apply(number(self.leak), membrane)

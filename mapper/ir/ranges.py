@@ -163,6 +163,7 @@ RANGES: OpTable[Mapping[str, Rule]] = OpTable(
             "gain": _REAL,
             "bias": _REAL,
             "current_leak": _REAL,
+            "current_rounding": Inside({"unit": _REAL}),
             "current_input": _REAL,
             "current_gain": _REAL,
             "threshold": _REAL,

@@ -19,6 +19,7 @@ import numpy as np
 from mapper.ir.core import FLOAT, Array, Constants, Op, Scalar, param
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
+from mapper.ir.leaks import LeakRounding
 from mapper.ir.network import (
     Add,
     AvgPool2d,
@@ -195,7 +196,8 @@ def _neuron(op: Neuron, given: Given) -> tuple[Terms, ...]:
     held = {value.name: t for value, t in zip(op.operands, given.terms, strict=True)}
     x, v = held[op.x.name], held[op.membrane.name]
     total = given.size(op.gain) * x.magnitude + given.size(op.bias)
-    total = total + _leaked(op.leak, given) * v.magnitude + _cut(op, given, v) / UNIT
+    turned = _edge(op.leak_rounding, op.leak, given, 1, v)
+    total = total + _leaked(op.leak, given) * v.magnitude + turned / UNIT
     if op.reset.phase != "same":  # taken of the membrane before this step's comparison
         total = total + given.size(op.reset.amount)
     roundings = given.most_here + 2 * OWN
@@ -204,15 +206,17 @@ def _neuron(op: Neuron, given: Given) -> tuple[Terms, ...]:
     current = held[op.current.name].magnitude
     total = total + given.size(op.current_gain) * current
     fed = given.size(op.current_input) * x.magnitude + _leaked(op.current_leak, given) * current
+    if op.current_rounding.unit:
+        turned = _edge(op.current_rounding, op.current_leak, given, 2, held[op.current.name])
+        total, fed = total + given.size(op.gain) * turned / UNIT, fed + turned / UNIT
     return (Terms(total, roundings), Terms(fed, roundings))
 
 
-def _cut(op: Neuron, given: Given, v: Terms) -> Array:
-    """Return a unit where rounding may take a leak over the edge to the next one, else 0."""
-    how = op.leak_rounding
+def _edge(how: LeakRounding, leak: Scalar, given: Given, place: int, v: Terms) -> Array:
+    """Return a unit where rounding may take a state's leak over the edge to the next, else 0."""
     if not how.unit:
         return np.zeros(())
-    steps = how.steps(param(given.constants, op.leak, FLOAT), given.operands[1])
+    steps = how.steps(param(given.constants, leak, FLOAT), given.operands[place])
     reach = Terms(np.abs(steps), v.roundings + OWN).bound
     edge = steps - 0.5 if how.rounding == "nearest" else steps
     apart = np.abs(edge - np.rint(edge))

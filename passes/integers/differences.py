@@ -4,14 +4,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mapper.ir.core import Graph
-from mapper.ir.leaks import SAID
+from mapper.ir.core import Array, Graph
+from mapper.ir.leaks import SAID, LeakRounding
 from mapper.ir.neurons import Neuron
 from passes.integers.neuron_units import (
     EXACT_LEAK,
     LEAST_ROOM,
     SNAP,
+    Leak,
     NeuronUnits,
+    current_step,
     ends_of,
     level_starts,
 )
@@ -28,25 +30,40 @@ def differences(graph: Graph, op: Neuron, units: NeuronUnits, unit: NeuronUnit) 
 
 def leak_differences(graph: Graph, op: Neuron, units: NeuronUnits) -> Iterator[str]:
     """Yield how a leak that the model rounds comes out otherwise on the target."""
-    how, decay = op.leak_rounding, units.decay.decay
+    yield from _differences_of(
+        op.leak_rounding, number(graph, op.leak), units.decay, units.unit, "its leak"
+    )
+    if op.current is not None and op.current_rounding.unit:
+        how = op.current_rounding
+        scale = current_step(graph, op) / how.unit
+        leak = number(graph, op.current_leak)
+        what = "the leak of its current"
+        yield from _differences_of(how, leak, units.current_decay, units.unit / scale, what)
+
+
+def _differences_of(
+    how: LeakRounding, leak: Array, has: Leak, step: Array, what: str
+) -> Iterator[str]:
+    """Yield how the leak of a state, whose steps are so large, comes out otherwise."""
+    decay = has.decay
     if not how.unit or decay.kind == "none":
         return
     if decay.rounding != how.rounding:
         yield (
-            f"the model rounds its leak {SAID[how.rounding]}, the target's neuron unit "
+            f"the model rounds {what} {SAID[how.rounding]}, the target's neuron unit "
             f"{SAID[decay.rounding]}"
         )
     part = "kept" if decay.kind == "multiply" else "taken"
     if part != how.part:
         yield f"the model rounds what is {how.part}, the neuron unit what is {part}"
-    if not np.allclose(units.unit, how.unit, rtol=SNAP, atol=0):
-        steps = f"{units.unit.min():g}" if units.unit.ndim else f"{float(units.unit):g}"
+    if not np.allclose(step, how.unit, rtol=SNAP, atol=0):
+        steps = f"{step.min():g}"
         yield f"the model rounds to multiples of {how.unit:g}, its membranes have steps of {steps}"
-    leak, multiplier = number(graph, op.leak), units.decay.multiplier
+    multiplier = has.multiplier
     share = 2.0**-decay.shift
     held = np.asarray(1 - share) if multiplier is None else multiplier * share
     if not (np.abs(held - leak) <= EXACT_LEAK * leak).all():
-        yield f"its leak of {leak.flat[0]:g} becomes {held.flat[0]:g}"
+        yield f"{what} of {leak.flat[0]:g} becomes {held.flat[0]:g}"
 
 
 def lost_levels(graph: Graph, op: Neuron, units: NeuronUnits, unit: NeuronUnit) -> Iterator[str]:

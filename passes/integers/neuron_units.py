@@ -132,7 +132,9 @@ def fit_neuron(
         fraction_bits=fraction,
         decay=leak_of(op, number(graph, op.leak), unit, op.leak_rounding),
         current_decay=(
-            Leak() if op.current is None else leak_of(op, number(graph, op.current_leak), unit)
+            Leak()
+            if op.current is None
+            else leak_of(op, number(graph, op.current_leak), unit, op.current_rounding)
         ),
         bias=np.rint(bias / step),
         threshold=threshold,
@@ -193,7 +195,7 @@ def _fraction_bits(graph: Graph, op: Neuron, x: Meaning, gain: Array, unit: Neur
         raise _refuse(op, "membrane-too-narrow", f"its input takes {x.type.bits} bits")
     spare = floor(log2(room / (_headroom(op) * max(highest, 1.0))))
     most = min(_WIDEST_DRIVE - x.type.bits, _bits_that_fit(graph, op, gain, room))
-    own = _own_fraction(op, gain)
+    own = _own_fraction(graph, op, gain)
     if unit.fraction_bits is None and own is not None and own <= most:
         return own
     if unit.fraction_bits is None:
@@ -209,11 +211,17 @@ def _fraction_bits(graph: Graph, op: Neuron, x: Meaning, gain: Array, unit: Neur
     return unit.fraction_bits
 
 
-def _own_fraction(op: Neuron, gain: Array) -> int | None:
-    """Return the fraction bits with which membranes count in the unit that the leak rounds to."""
-    if not op.leak_rounding.unit:
+def _own_fraction(graph: Graph, op: Neuron, gain: Array) -> int | None:
+    """Return the fraction bits with which membranes count in the unit that a leak rounds to.
+
+    That of the membrane, else of its current.
+    """
+    unit = np.asarray(op.leak_rounding.unit)
+    if not unit and op.current_rounding.unit:
+        unit = current_step(graph, op)
+    if not unit.all():
         return None
-    bits = np.log2(gain / op.leak_rounding.unit)
+    bits = np.log2(np.abs(gain / unit))
     own = np.rint(bits)
     exact = np.abs(bits - own) <= SNAP
     if not exact.all() or np.ptp(own) or not 0 <= own.flat[0] <= MAX_FRACTION_BITS:
@@ -329,6 +337,12 @@ def _check_current(graph: Graph, op: Neuron) -> None:
         raise _refuse(op, "unsupported-neuron", "its synaptic current reaches the membrane late")
     if number(graph, op.bias).any():
         raise _refuse(op, "unsupported-neuron", "it has a membrane bias beside its current")
+
+
+def current_step(graph: Graph, op: Neuron) -> Array:
+    """Return what the unit that a current is rounded to is in a membrane."""
+    gain, given = number(graph, op.gain), number(graph, op.current_input)
+    return np.asarray(op.current_rounding.unit * gain / np.where(given == 0, 1.0, given))
 
 
 def _current_unit(graph: Graph, op: Neuron, step: Array) -> Array:

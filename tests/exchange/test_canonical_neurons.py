@@ -38,6 +38,11 @@ def neuron_names():
         *("Neuron_subtract_same_0to4even", "Neuron_value_next_m1to1down_delayed"),
         *("Neuron_subtract_guarded_strict_m2to3down_floor", "Neuron_none_same_strict_0to255down"),
     ]
+    ends += [
+        "Neuron_current_value_same_strict_keptcut_currentkeptcut",
+        "Neuron_current_subtract_next_currenttakendown",
+        "Integrator_current_currentkeptnear",
+    ]
     return [*ends, "Integrator", "Integrator_floor", "Integrator_current", "Integrator_keptcut"]
 
 
@@ -66,8 +71,12 @@ def one_neuron(kind: Neuron, per_neuron: bool) -> Graph:
         "current_gain": 0.7,
         "floor": -0.1,
     }
+    if kind.current_rounding.unit:  # the membrane takes the current as it is after its update
+        fields["current_gain"] = 0.6 * 0.9 / 1.1
     if per_neuron:
         drawn = {n: RNG.uniform(0.9, 1.1, 6).astype(np.float32) * x for n, x in fields.items()}
+        if kind.current_rounding.unit:
+            drawn["current_gain"] = drawn["current_leak"] * drawn["gain"] / drawn["current_input"]
         net.constants.update({n: a.astype(np.float32) for n, a in drawn.items()})
         fields = {name: Const(name) for name in fields}
     if kind.floor is None:
@@ -83,6 +92,7 @@ def one_neuron(kind: Neuron, per_neuron: bool) -> Graph:
         spike_phase=kind.spike_phase,
         reset=Reset(kind=kind.reset.kind, amount=0.4, phase=kind.reset.phase),
         leak_rounding=replace(kind.leak_rounding, unit=0.125 * kind.leak_rounding.unit),
+        current_rounding=replace(kind.current_rounding, unit=0.125 * kind.current_rounding.unit),
         **fields,
     )
     return net.graph(y)

@@ -1,8 +1,10 @@
 """Leaks that a model rounds, however it spells that: read, and equal to the last bit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
 
 import mapper
 from mapper.diagnostics import MappingError
@@ -10,6 +12,8 @@ from mapper.frontend import import_model
 from mapper.ir.core import Graph
 from mapper.ir.leaks import LeakRounding
 from mapper.ir.neurons import Neuron
+from targets import load_target
+from tests.engines import run_everywhere
 from tests.frontend.models import assert_equal_to_reference, model, node, saved
 
 WHOLE = np.random.default_rng(0).integers(-60, 61, (6, 5)).astype(np.float32)
@@ -118,6 +122,75 @@ def rounding(leak: list, weight: np.ndarray = WHOLE, resets: bool = True):
     numbers |= {"m": np.array(3, np.int32), "d": np.array(4, np.int32), "limit": 40.0}
     numbers |= {"w": weight, "nought": 0.0}
     return model(nodes, {"x": [1, 5], "v": [1, 6]}, {"s": [1, 6], "v_out": [1, 6]}, numbers)
+
+
+def synaptic(spelling: str, weight: np.ndarray = 64 * WHOLE):
+    """``j' = left of j + W x``, ``u = left of v + j'``: Loihi's neurons with a slow current."""
+    leak, _ = SPELLINGS[spelling]
+    made = {name for held in leak for name in held.output} | {"v"}
+    of_current = [
+        node(
+            held.op_type,
+            " ".join(f"{n}.j" if n in made else n for n in held.input),
+            f"{held.output[0]}.j",
+            **{a.name: a.i for a in held.attribute},
+        )
+        for held in leak
+    ]
+    proto = rounding(leak, weight)
+    added = [node("Add", "left.j current", "v.j_out"), node("Add", "left v.j_out", "u")]
+    nodes = list(proto.graph.node)
+    at = next(k for k, held in enumerate(nodes) if held.output[0] == "u")
+    del proto.graph.node[:]
+    proto.graph.node.extend([*of_current, *nodes[:at], *added, *nodes[at + 1 :]])
+    for ports, name in ((proto.graph.input, "v.j"), (proto.graph.output, "v.j_out")):
+        ports.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 6]))
+    return proto
+
+
+@pytest.mark.parametrize("name", ["integers", "taken of integers", "chosen by sign", "halves"])
+def test_every_spelling_of_a_rounded_current(name, tmp_path):
+    _, expected = SPELLINGS[name]
+    imported = assert_equal_to_reference(saved(synaptic(name), tmp_path), steps=40)
+    neuron = neuron_of(imported.graph)
+    assert (neuron.current_leak, neuron.current_rounding) == (0.75, expected)
+    assert (neuron.leak, neuron.leak_rounding) == (0.75, expected)
+    assert len(imported.notes) == (2 if "integers" in name else 0)
+
+
+def test_a_current_that_is_cut_and_not_whole_is_refused(tmp_path):
+    told = refusal(synaptic("integers", WHOLE / 3), tmp_path)
+    assert "is cut to a whole number, but what is added to it is none" in told
+
+
+def trunc(v: np.ndarray, decay: int) -> np.ndarray:
+    return np.sign(v) * (np.abs(v) * (4096 - decay) >> 12)
+
+
+def test_a_trace_of_a_slow_current_has_no_wrong_spike(tmp_path):
+    """Loihi's integers, worked out here, with 12-bit decays and 8-bit weights."""
+    rng = np.random.default_rng(2)
+    weight = rng.integers(-126, 127, (6, 5)) * 1.0
+    proto = synaptic("signs", weight.astype(np.float32))
+    shares = {"share": (4096 - 600) / 4096, "limit": 400.0}
+    for held in proto.graph.initializer:
+        if held.name in shares:
+            held.CopyFrom(numpy_helper.from_array(np.float32(shares[held.name]), held.name))
+    target = load_target("ideal-128")
+    target = replace(target, neuron=replace(target.neuron, leak_rounding=CUT))
+    x = (rng.random((80, 1, 5)) < 0.4).astype(np.int64)
+    build = mapper.compile(saved(proto, tmp_path), target, calibrate={"x": x})
+    assert build.warnings == ()
+    current = v = np.zeros(6, np.int64)
+    spikes = []
+    for step in x:
+        current = trunc(current, 600) + weight.astype(np.int64) @ step[0]
+        v = trunc(v, 600) + current
+        spikes.append(v > 400)
+        v = v * ~spikes[-1]
+    found = run_everywhere(build.hardware, {"x": x})["s"]
+    assert 0.05 < np.mean(spikes) < 0.6
+    assert np.array_equal(found[:, 0], np.asarray(spikes))
 
 
 def neuron_of(graph: Graph) -> Neuron:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from mapper.api import verify_model
 from mapper.diagnostics import MappingError
@@ -10,7 +10,7 @@ from mapper.frontend import import_model
 from mapper.ir.core import SPIKE
 from mapper.ir.leaks import LeakRounding
 from mapper.ir.neurons import Neuron
-from tests.frontend.models import NUMBERS, model, node, saved
+from tests.frontend.models import NUMBERS, assert_equal_to_reference, model, node, saved
 from tests.frontend.test_delays import assert_steps_equal, compile_counts, sequence, taps_of
 
 STEPS = 5
@@ -135,22 +135,39 @@ ROUNDED = {
 }
 
 
-@pytest.mark.parametrize("rounds", ROUNDED.values(), ids=ROUNDED)
-def test_a_current_that_is_rounded_is_named(rounds, tmp_path):
+def with_current(update: list, taken: str = "i_out") -> ModelProto:
+    """A membrane that takes ``taken``, and a current whose update is ``i_out`` of ``ih`` and c."""
     nodes = [
         node("MatMul", "x w", "c"),
-        *(node("Mul", "i half", "ih"), *rounds),
-        *(
-            node("Add", "ileft c", "i_out"),
-            node("Mul", "v half", "vh"),
-            node("Add", "vh i_out", "u"),
-        ),
+        *(node("Mul", "i half", "ih"), *update),
+        *(node("Mul", "v half", "vh"), node("Add", f"vh {taken}", "u")),
         *(node("Greater", "u one", "f"), node("Cast", "f", "y", to=1), node("Sub", "u y", "v_out")),
     ]
     ports = {"x": [1, 3], "i": [1, 3], "v": [1, 3]}
     given = {"y": [1, 3], "i_out": [1, 3], "v_out": [1, 3]}
-    path = saved(
-        model(nodes, ports, given, {"w": np.eye(3, dtype=np.float32) * 4, **NUMBERS}), tmp_path
-    )
-    with pytest.raises(MappingError, match="it rounds its synaptic current 'i'"):
-        import_model(path)
+    return model(nodes, ports, given, {"w": np.eye(3, dtype=np.float32) * 4, **NUMBERS})
+
+
+@pytest.mark.parametrize("how", ROUNDED)
+def test_the_leak_of_a_current_may_be_rounded(how, tmp_path):
+    proto = with_current([*ROUNDED[how], node("Add", "ileft c", "i_out")])
+    graph = assert_equal_to_reference(saved(proto, tmp_path), steps=40).graph
+    (neuron,) = (op for op in graph.ops if isinstance(op, Neuron))
+    expected = "floor" if how == "down" else "toward-zero"
+    assert neuron.current_rounding == LeakRounding(unit=1.0, rounding=expected)
+    assert (neuron.leak_rounding.unit, neuron.current_leak, neuron.current_gain) == (0.0, 0.5, 0.5)
+
+
+def test_a_current_that_is_rounded_otherwise_is_refused(tmp_path):
+    twice = [*ROUNDED["down"], node("Mul", "ih half", "iq"), node("Round", "iq", "r")]
+    twice += [node("Sum", "r ileft c", "i_out")]
+    with pytest.raises(MappingError, match="rounds its synaptic current otherwise than a leak"):
+        import_model(saved(with_current(twice), tmp_path))
+    read = with_current([*ROUNDED["toward zero"], node("Add", "ileft c", "i_out")])
+    read.graph.node.append(node("MatMul", "ileft w", "z"))
+    read.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, [1, 3]))
+    with pytest.raises(MappingError, match="synaptic current 'i', and what is rounded is read els"):
+        import_model(saved(read, tmp_path))
+    late = with_current([*ROUNDED["down"], node("Add", "ileft c", "i_out")], taken="i")
+    with pytest.raises(MappingError, match="takes its rounded current otherwise than as it is"):
+        import_model(saved(late, tmp_path))

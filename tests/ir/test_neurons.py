@@ -1,5 +1,7 @@
 """Neurons on potentials small enough to follow by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -170,3 +172,28 @@ def test_a_leak_is_rounded_to_a_unit_of_0_or_more():
     assert next(LeakRounding(unit=-1.0).problems()).endswith("got -1")
     assert next(LeakRounding(unit=float("nan")).problems()).endswith("got nan")
     assert "is not rounded, but says nearest" in next(LeakRounding(rounding="nearest").problems())
+
+
+def test_a_rounded_current_reaches_the_membrane_as_it_is_after_its_update():
+    """Of a current of 7 a half is kept, cut to 3; 10 is added, and 13 / 2 moves the membrane."""
+    x, v, i = (Value(n, FLOAT, (2,)) for n in "xvi")
+    cut = LeakRounding(unit=1.0, rounding="toward-zero")
+    fields = {"current_leak": 0.5, "current_input": 2.0, "gain": 1.0, "current_gain": 0.25}
+    op = Neuron(
+        x=x,
+        membrane=v,
+        membrane_next=replace(v, name="v_next"),
+        current=i,
+        current_next=replace(i, name="i_next"),
+        current_rounding=cut,
+        **fields,
+    )
+    assert list(op.verify({})) == []
+    given = (np.full((1, 2), n, np.float32) for n in (5.0, 1.0))
+    membrane, current = op.evaluate({}, *given, np.array([[7.0, -7.0]], np.float32))
+    assert current.tolist() == [[13.0, 7.0]]
+    assert membrane.tolist() == [[1 + 6.5, 1 + 3.5]]
+    late = replace(op, current_gain=1.0)
+    assert list(late.verify({})) == ["a membrane takes a rounded current as it is after its update"]
+    none = replace(op, current=None, current_next=None)
+    assert "a current is rounded, and there is none" in list(none.verify({}))

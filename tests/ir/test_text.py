@@ -33,7 +33,8 @@ def test_what_an_op_does_not_have_is_left_out_at_the_end_and_marked_before():
     still = replace(op, spike=None, current=None, current_next=None, reset=Reset(), loc="a b")
     assert print_op(still) == (
         "_, %lif0.v_next: f32[3] = net.neuron(%x0, %lif0.v) {leak=0.8, current_leak=0.7, "
-        'current_input=1.0, current_gain=0.7, threshold=0.6, strict=True, floor=-1.5} at "a b"'
+        "current_rounding={unit=0.25, rounding=toward-zero}, current_input=1.0, "
+        'current_gain=0.7, threshold=0.6, strict=True, floor=-1.5} at "a b"'
     )
 
 

@@ -47,6 +47,8 @@ def neuron_name(op: Neuron) -> str:
     words += ["delayed"] if op.spike_phase == "next" else []
     words += ["floor"] if op.floor is not None else []
     words += [_LEAK_WORDS[_how(op.leak_rounding)]] if op.leak_rounding.unit else []
+    how = op.current_rounding
+    words += [f"current{_LEAK_WORDS[_how(how)]}"] if op.current is not None and how.unit else []
     return "_".join(words)
 
 
@@ -78,6 +80,8 @@ def named_neuron(name: str) -> Neuron:
     if head == "Neuron":
         reset = _RESETS.get("_".join(after[:2]), reset)
     has_current = "current" in words
+    leaks = [_LEAKS[word] for word in words if word in _LEAKS]
+    currents = [_LEAKS[w[7:]] for w in words if w.startswith("current") and w[7:] in _LEAKS]
     levels = next((held for word in words if (held := _levels_named(word))), RoundedLevels())
     op = Neuron(
         x=_ANY,
@@ -90,7 +94,8 @@ def named_neuron(name: str) -> Neuron:
         levels=levels,
         reset=reset,
         spike_phase="next" if "delayed" in words else "same",
-        leak_rounding=_LEAKS.get(words[-1] if words else "", NOT_ROUNDED),
+        leak_rounding=leaks[0] if leaks else NOT_ROUNDED,
+        current_rounding=currents[0] if currents else NOT_ROUNDED,
         floor=0.0 if "floor" in words else None,
     )
     if neuron_name(op) != name or list(levels.problems()):
@@ -127,6 +132,7 @@ def neuron_numbers(op: Neuron) -> tuple[str, ...]:
     return (
         *("leak", *(("leak_unit",) if op.leak_rounding.unit else ()), "gain", "bias"),
         *(("current_leak", "current_input", "current_gain") if op.current is not None else ()),
+        *(("current_unit",) if op.current_rounding.unit else ()),
         *(("threshold",) if op.spike is not None else ()),
         *(("reset",) if op.reset.kind != "none" else ()),
         *(("floor",) if op.floor is not None else ()),
@@ -140,14 +146,11 @@ def neuron_function(op: Neuron) -> FunctionProto:
     spikes = [] if op.spike is None else ["spike"]
     outputs = [*spikes, *(f"{state}_next" for state in states)]
     n = Nodes(reserved=frozenset([*inputs, *outputs]))
-    drive = n.op("Mul", "gain", "x")
-    if op.current is not None:
-        drive = n.op("Add", n.op("Mul", "current_gain", "current"), drive)
-        kept = n.op("Mul", "current_leak", "current")
-        n.op("Add", kept, n.op("Mul", "current_input", "x"), result="current_next")
+    drive = _drive(n, op)
 
     def integrate(membrane: str) -> str:
-        return n.op("Add", n.op("Add", _left(n, op.leak_rounding, membrane), drive), "bias")
+        left = _left(n, op.leak_rounding, "leak", membrane, "leak_unit")
+        return n.op("Add", n.op("Add", left, drive), "bias")
 
     zero = n.op("Constant", value_float=0.0) if op.reset.kind == "subtract" else ""
     compared = Compared(threshold="threshold", amount="reset", zero=zero, floor="floor")
@@ -158,15 +161,31 @@ def neuron_function(op: Neuron) -> FunctionProto:
     return _function(neuron_name(op), inputs, outputs, n.nodes, _told(op), _facts(op))
 
 
-def _left(n: Nodes, how: LeakRounding, membrane: str) -> str:
+def _drive(n: Nodes, op: Neuron) -> str:
+    """Write what a membrane takes of its input and current, and that current's update."""
+
+    def updated() -> str:
+        kept = _left(n, op.current_rounding, "current_leak", "current", "current_unit")
+        return n.op("Add", kept, n.op("Mul", "current_input", "x"), result="current_next")
+
+    if op.current is not None and op.current_rounding.unit:
+        return n.op("Mul", n.op("Div", "gain", "current_input"), updated())
+    drive = n.op("Mul", "gain", "x")
+    if op.current is not None:
+        drive = n.op("Add", n.op("Mul", "current_gain", "current"), drive)
+        updated()
+    return drive
+
+
+def _left(n: Nodes, how: LeakRounding, leak: str, state: str, unit: str) -> str:
     """Write ``LeakRounding.apply``."""
     if not how.unit:
-        return n.op("Mul", "leak", membrane)
+        return n.op("Mul", leak, state)
 
     def wide(x: str) -> str:
         return n.op("Cast", x, to=TensorProto.DOUBLE)
 
-    leak, v, unit = wide("leak"), wide(membrane), wide("leak_unit")
+    leak, v, unit = wide(leak), wide(state), wide(unit)
     if how.part == "taken":
         leak = n.op("Sub", wide(n.op("Constant", value_float=1.0)), leak)
     steps = n.op("Div", n.op("Mul", leak, v), unit)
@@ -192,14 +211,12 @@ def _facts(op: Neuron) -> dict[str, int | str]:
 
 def _told(op: Neuron) -> str:
     drive = "gain * x" if op.current is None else "(current_gain * current + gain * x)"
-    left = "leak * membrane"
-    if op.leak_rounding.unit:
-        part = {"kept": left, "taken": "what the leak takes"}[op.leak_rounding.part]
-        left = f"left of the membrane: {part} rounded {SAID[op.leak_rounding.rounding]}"
-        left = f"({left}, to multiples of leak_unit)"
-    told = [f"u = ({left} + {drive}) + bias."]
+    if op.current_rounding.unit:
+        drive = "gain / current_input * current_next"
+    told = [f"u = ({_told_left(op.leak_rounding, 'leak', 'membrane')} + {drive}) + bias."]
     if op.current is not None:
-        told += ["current_next = current_leak * current + current_input * x."]
+        left = _told_left(op.current_rounding, "current_leak", "current")
+        told += [f"current_next = {left} + current_input * x."]
     if op.spike is not None:
         told += [_told_firing(op)]
         told += [f"Reset: {op.reset.kind}, phase {op.reset.phase}."]
@@ -208,6 +225,14 @@ def _told(op: Neuron) -> str:
     if op.floor is not None:
         told += ["The membrane stays at or above floor."]
     return " ".join(told)
+
+
+def _told_left(how: LeakRounding, leak: str, state: str) -> str:
+    if not how.unit:
+        return f"{leak} * {state}"
+    part = {"kept": f"{leak} * {state}", "taken": "what the leak takes"}[how.part]
+    unit = "leak_unit" if leak == "leak" else "current_unit"
+    return f"(left of the {state}: {part} rounded {SAID[how.rounding]}, to multiples of {unit})"
 
 
 def _told_firing(op: Neuron) -> str:

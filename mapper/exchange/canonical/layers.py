@@ -171,6 +171,10 @@ def _read_concat(at: Reading, node: NodeProto) -> Concat:
 # --- neurons -------------------------------------------------------------------------------
 
 
+_UNITS = {"leak_unit": "leak_rounding", "current_unit": "current_rounding"}
+"""Numbers of a neuron's function that a field of the op holds inside."""
+
+
 def _write_neuron(to: Writing, op: Neuron) -> None:
     numbers = [_number(op, name) for name in neuron_numbers(op)]
     states = [value for value in (op.membrane, op.current) if value is not None]
@@ -179,7 +183,8 @@ def _write_neuron(to: Writing, op: Neuron) -> None:
 
 
 def _number(op: Neuron, name: str) -> Scalar:
-    inside = {"reset": op.reset.amount, "leak_unit": op.leak_rounding.unit}
+    units = {name: getattr(op, field).unit for name, field in _UNITS.items()}
+    inside: dict[str, Scalar] = {"reset": op.reset.amount, **units}
     held: Scalar = inside[name] if name in inside else getattr(op, name)
     return held
 
@@ -197,11 +202,11 @@ def _read_neuron(at: Reading, node: NodeProto) -> Neuron:
     numbers: dict[str, Any] = {n: at.number(t) for n, t in zip(names, tensors, strict=True)}
     if "reset" in numbers:
         held["reset"] = replace(op.reset, amount=numbers.pop("reset"))
-    if "leak_unit" in numbers:
-        unit = numbers.pop("leak_unit")
+    for name in _UNITS.keys() & numbers.keys():
+        unit = numbers.pop(name)
         if not isinstance(unit, float):
             raise ValueError("the unit that a leak is rounded to is one number")
-        held["leak_rounding"] = replace(op.leak_rounding, unit=unit)
+        held[_UNITS[name]] = replace(getattr(op, _UNITS[name]), unit=unit)
     return replace(op, loc=node.doc_string, **held, **numbers)
 
 

@@ -34,6 +34,7 @@ from mapper.ir.core import (
     Type,
     Value,
 )
+from mapper.ir.leaks import LeakRounding
 from mapper.ir.neurons import Neuron, Reset
 from mapper.ir.synapses import Synapse
 from mapper.ir.verify import graph_problems
@@ -115,12 +116,17 @@ def _plain_op(op: Op) -> Op:
 def _plain_neuron(op: Neuron) -> Neuron:
     fires, defaults = op.spike is not None, Neuron.__dataclass_fields__
     idle = [] if fires else ["threshold", "strict"]
-    idle += [] if op.current is not None else ["current_leak", "current_input", "current_gain"]
+    currents = ["current_leak", "current_input", "current_gain", "current_rounding"]
+    idle += [] if op.current is not None else currents
     amount = 0 if op.reset.kind == "none" else _single(op.reset.amount)
     reset = replace(op.reset, amount=amount) if fires else Reset()
     unset: dict[str, Any] = {name: defaults[name].default for name in idle}
-    unit = float(np.float32(op.leak_rounding.unit))
-    return replace(op, reset=reset, leak_rounding=replace(op.leak_rounding, unit=unit), **unset)
+    plain = {name: _plain_leak(getattr(op, name)) for name in ("leak_rounding", "current_rounding")}
+    return replace(op, reset=reset, **(plain | unset))
+
+
+def _plain_leak(how: LeakRounding) -> LeakRounding:
+    return replace(how, unit=float(np.float32(how.unit)))
 
 
 def _single(scalar: Scalar) -> Scalar:

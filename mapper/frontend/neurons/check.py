@@ -22,6 +22,7 @@ from mapper.frontend.onnx.constants import Constant
 from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.onnx.trace import Trace
 from mapper.ir.core import FLOAT, Array, Const, Constants, Graph, param
+from mapper.ir.leaks import LeakRounding
 from mapper.ir.neurons import Neuron
 
 if TYPE_CHECKING:
@@ -122,7 +123,10 @@ def _results(neuron: Fitted, op: Neuron, constants: Constants, values: Values) -
 
 def _unsure(neuron: Fitted, op: Neuron, constants: Constants, point: "_Point") -> Array:
     """Say where a threshold, or the edge of a leak's unit, is so near that rounding decides."""
-    unsure = edges_of(op, constants, point.values[neuron.membrane.read], neuron.shape)
+    unsure = np.zeros(neuron.shape, dtype=bool)
+    for read, how, leak in _leaks(neuron, op, constants):
+        state = point.values[read].reshape(op.x.shape)
+        unsure |= edges_of(how, leak, state, neuron.shape)
     if neuron.firing is None:
         return unsure
     threshold = param(constants, op.threshold, FLOAT)
@@ -136,6 +140,16 @@ def _unsure(neuron: Fitted, op: Neuron, constants: Constants, point: "_Point") -
     for name in results[0]:
         unsure |= results[0][name] != results[1][name]
     return unsure
+
+
+def _leaks(
+    neuron: Fitted, op: Neuron, constants: Constants
+) -> Iterator[tuple[Atom, LeakRounding, Array]]:
+    """Yield the states that leak, how that is rounded, and their leaks."""
+    yield neuron.membrane.read, op.leak_rounding, param(constants, op.leak, FLOAT)
+    if neuron.current is not None:
+        leak = param(constants, op.current_leak, FLOAT)
+        yield neuron.current.read, op.current_rounding, leak
 
 
 # --- points --------------------------------------------------------------------------------
@@ -155,12 +169,15 @@ def _points(neuron: Fitted, atoms: tuple[Atom, ...]) -> Iterator[_Point]:
     reach = 2.0 * max(float(np.abs(threshold).max()), float(np.abs(neuron.amount).max()), 0.1)
     if neuron.firing is not None:
         reach *= (1 + min(neuron.firing.levels.high, _LEVELS)) / 2
-    unit, membrane = neuron.rounding.unit, neuron.membrane.read
-    reach = max(reach, _UNITS * unit)
+    units = {neuron.membrane.read: neuron.rounding.unit}
+    if neuron.current is not None:
+        units[neuron.current.read] = neuron.current_rounding.unit
+    reach = max(reach, *(_UNITS * unit for unit in units.values()))
     for turn in range(max(ROUNDS, -(-POINTS // size))):
         values = {atom: _random(atom, size, reach, rng) for atom in atoms}
-        if unit and (neuron.cuts or turn % 2 == 0):
-            values[membrane] = np.rint(values[membrane] / unit) * unit
+        for read, unit in units.items():
+            if unit and (read in neuron.cut or turn % 2 == 0):
+                values[read] = np.rint(values[read] / unit) * unit
         yield _Point(values=_possible(values, neuron))
     if neuron.firing is None:
         return

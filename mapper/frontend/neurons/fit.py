@@ -7,7 +7,7 @@ reason to refuse.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,12 +25,20 @@ from mapper.frontend.algebra.forms import (
     Opaque,
     Shape,
 )
-from mapper.frontend.neurons.leaks import check_whole, read_rounding, rounded_shares, unrounded
+from mapper.frontend.neurons.leaks import (
+    Rounded,
+    check_whole,
+    check_whole_current,
+    read_rounding,
+    rounded_shares,
+    unrounded,
+)
 from mapper.frontend.neurons.levels import joint_of
 from mapper.frontend.neurons.resets import (
     Firing,
     UnfitError,
     all_firings,
+    close,
     is_constant,
     read_comparisons,
     reset_of,
@@ -38,7 +46,7 @@ from mapper.frontend.neurons.resets import (
 )
 from mapper.frontend.neurons.rows import Row
 from mapper.ir.core import Array
-from mapper.ir.leaks import LeakRounding
+from mapper.ir.leaks import NOT_ROUNDED, LeakRounding
 from mapper.ir.neurons import Phase, ResetKind, ResetPhase
 
 
@@ -77,10 +85,11 @@ class Fitted:
     drive: Form
     leak: Array
     rounding: LeakRounding
+    current_rounding: LeakRounding
     rounds: frozenset[Atom]
-    """Atoms that round a share of the membrane: part of its leak."""
-    cuts: bool
-    """The membrane is cut to a whole number before, which it is already."""
+    """Atoms that round a share of a state: part of its leak."""
+    cut: tuple[Input, ...]
+    """States that are cut to whole numbers before, which they are already."""
     gains: Gains
     firing: Firing | None
     reset: ResetKind
@@ -138,16 +147,17 @@ def fit(
     own = [c for c in touching if c not in shares]
     _refuse_opaque(read_in, reads, known=shares)
     _refuse_infinite(pairs)
-    membrane, current = _roles(pairs, own)
-    if current is not None:
-        for atom in shares.keys() & set(current.form.atoms()):
-            raise _rounds_current(current, atom)
+    membrane, current = _roles(pairs, own, shares)
     update, floor = _without_clamp(membrane.form)
-    update, rounding, cuts = read_rounding(update, membrane.read, shares)
-    levels = {
-        c: unrounded(_without_clamps(forms.reshape(c.level, shape)), membrane.read, shares)
-        for c in own
-    }
+    plain, current_rounding, cuts_current = current, NOT_ROUNDED, False
+    if current is not None and (late := _shares_of(current.read, shares)):
+        update = unrounded(update, late)
+        form, current_rounding, cuts_current = read_rounding(
+            current.form, current.read, late, "synaptic current"
+        )
+        plain = replace(current, form=form)
+    update, rounding, cuts = read_rounding(update, membrane.read, shares, "membrane")
+    levels = {c: unrounded(_without_clamps(forms.reshape(c.level, shape)), shares) for c in own}
     seen = read_comparisons(update, membrane.read, levels, echoes, used)
     joint = joint_of(seen.update, membrane.read, seen.levels)
     if joint is None:
@@ -158,11 +168,23 @@ def fit(
         rule, firings = joint.rule, [joint.firing]
         spoken = firings if used.intersection(own) else []
     switches = _may_switch if current is None and not own else _never
-    drive, gains = _drive(rule.rest, membrane, current, switches)
+    drive, gains = _drive(rule.rest, membrane, plain, switches)
     if all(membrane.read in monomial for monomial in drive.terms):
         raise UnfitError("nothing drives it")
+    if current_rounding.unit and not _takes_current_as_it_is(gains):
+        raise UnfitError(
+            "its membrane takes its rounded current otherwise than as it is after its update",
+            membrane.read.loc,
+            help="let the membrane take the current that is handed on, times a number",
+        )
     if cuts:
         check_whole(drive, gains.gain, gains.bias, rounding.unit, membrane.read.loc)
+        if current is not None:
+            factor = gains.gain / np.where(gains.current_input == 0, 1.0, gains.current_input)
+            check_whole_current(factor, current_rounding, rounding.unit, membrane.read.loc)
+    if cuts_current:
+        unit = current_rounding.unit
+        check_whole(drive, gains.current_input, np.zeros(()), unit, membrane.read.loc)
     firing = next(iter(spoken or firings), None)
     return Fitted(
         shape=shape,
@@ -171,8 +193,12 @@ def fit(
         drive=drive,
         leak=rule.rest.coefficient(membrane.read),
         rounding=rounding,
+        current_rounding=current_rounding,
         rounds=frozenset(shares),
-        cuts=cuts,
+        cut=(
+            *([membrane.read] if cuts else []),
+            *([current.read] if current is not None and cuts_current else []),
+        ),
         gains=gains,
         firing=firing,
         reset=rule.kind,
@@ -213,7 +239,20 @@ def _refuse_infinite(pairs: Sequence[Pair]) -> None:
             raise UnfitError(f"its leak is {wrong.flat[0]:g}", pair.read.loc)
 
 
-def _roles(pairs: Sequence[Pair], own: Sequence[Fires]) -> tuple[Pair, Pair | None]:
+def _takes_current_as_it_is(gains: Gains) -> bool:
+    """Say whether a membrane takes the next current, times a number."""
+    given, gain = gains.current_input, gains.gain
+    return bool(np.all(given != 0)) and close(gains.current_gain * given, gains.current_leak * gain)
+
+
+def _shares_of(read: Input, shares: Mapping[Atom, Rounded]) -> dict[Atom, Rounded]:
+    """Return the atoms that round a share of one state."""
+    return {atom: rounded for atom, rounded in shares.items() if rounded.read is read}
+
+
+def _roles(
+    pairs: Sequence[Pair], own: Sequence[Fires], shares: Mapping[Atom, Rounded]
+) -> tuple[Pair, Pair | None]:
     """Say which state is the membrane and which its synaptic current."""
     if len(pairs) > 2:
         names = ", ".join(pair.read.name for pair in pairs)
@@ -222,8 +261,8 @@ def _roles(pairs: Sequence[Pair], own: Sequence[Fires]) -> tuple[Pair, Pair | No
         return pairs[0], None
     first, second = pairs
     for membrane, current in ((first, second), (second, first)):
-        atoms = current.form.atoms()
-        if membrane.read not in atoms and not any(atom in own for atom in atoms):
+        others = {membrane.read, *own, *_shares_of(membrane.read, shares)}
+        if others.isdisjoint(current.form.atoms()):
             return membrane, current
     for membrane, current in ((first, second), (second, first)):
         rounded = [a for a in current.form.atoms() if isinstance(a, Counts) and a in own]
@@ -238,10 +277,10 @@ def _roles(pairs: Sequence[Pair], own: Sequence[Fires]) -> tuple[Pair, Pair | No
 
 def _rounds_current(current: Pair, atom: Atom) -> UnfitError:
     return UnfitError(
-        f"it rounds its synaptic current {current.read.name!r}, where the leak of a membrane "
-        "alone may be rounded",
+        f"it rounds its synaptic current {current.read.name!r}, "
+        "and what is rounded is read elsewhere",
         atom.loc,
-        help="leave the rounding of the current out, or let it decay in a single step",
+        help="let other layers read the spikes of a neuron",
     )
 
 

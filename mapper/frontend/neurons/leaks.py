@@ -15,20 +15,21 @@ from mapper.frontend.algebra.forms import ONE, Atom, Counts, Form, Input, Shape
 from mapper.frontend.neurons.resets import UnfitError
 from mapper.frontend.onnx.counting import Floored
 from mapper.frontend.onnx.layers import SynapseLayer
-from mapper.ir.core import FLOAT, Array, Constants, param
+from mapper.ir.core import Array
 from mapper.ir.leaks import NOT_ROUNDED, LeakRounding, Rounding
-from mapper.ir.neurons import Neuron
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Rounded:
     """What a rounded atom stands for."""
 
+    read: Input
+    """The state that it rounds a share of."""
     share: Array
-    """Of the membrane it is rounded from."""
+    """Of the state it is rounded from."""
     rounding: Rounding
     cuts: bool
-    """The membrane itself is cut to a whole number before."""
+    """The state itself is cut to a whole number before."""
 
 
 def rounded_shares(all_forms: Iterable[Form], reads: Sequence[Input]) -> dict[Atom, Rounded]:
@@ -41,10 +42,11 @@ def rounded_shares(all_forms: Iterable[Form], reads: Sequence[Input]) -> dict[At
             continue
         ((monomial, share),) = inside.terms.items()
         alone = next(iter(monomial)) if len(monomial) == 1 else None
-        if alone in reads:
-            found[atom] = Rounded(share=share, rounding=_rounding(atom), cuts=False)
+        how = _rounding(atom)
+        if isinstance(alone, Input) and alone in reads:
+            found[atom] = Rounded(read=alone, share=share, rounding=how, cuts=False)
         elif alone in found and np.all(found[alone].share == 1):
-            found[atom] = Rounded(share=share, rounding=_rounding(atom), cuts=True)
+            found[atom] = Rounded(read=found[alone].read, share=share, rounding=how, cuts=True)
     return found
 
 
@@ -61,15 +63,15 @@ def _rounding(atom: Atom) -> Rounding:
 
 
 def read_rounding(
-    update: Form, read: Input, shares: Mapping[Atom, Rounded]
+    update: Form, read: Input, shares: Mapping[Atom, Rounded], what: str
 ) -> tuple[Form, LeakRounding, bool]:
-    """Read an update as if nothing in it were rounded.
+    """Read the update of a state as if nothing of that were rounded in it.
 
     Returns:
-        It without rounding, how its leak is rounded, and whether the membrane is cut to whole
-        numbers before.
+        It without rounding, how its leak is rounded, and whether the state is cut to whole numbers
+        before.
     """
-    own = [atom for atom in update.atoms() if atom in shares]
+    own = [atom for atom in update.atoms() if atom in shares and shares[atom].read is read]
     if not own:
         return update, NOT_ROUNDED, False
     whole = [atom for atom in own if np.all(shares[atom].share == 1) and not shares[atom].cuts]
@@ -81,15 +83,15 @@ def read_rounding(
     (atom, *more) = own
     rounded = shares[atom]
     beside, factor = (compress(update.coefficient(a)) for a in (read, atom))
-    plain = unrounded(update, read, shares)
+    plain = unrounded(update, shares)
     kept, taken = bool(np.all(beside == 0)), bool(np.all(beside == 1))
     positive = factor > 0 if kept else factor < 0
     leaks = bool(np.all(plain.coefficient(read) > 0) and np.all(rounded.share > 0))
     if more or factor.ndim or not (kept or taken) or not positive or not leaks:
         raise UnfitError(
-            "it rounds its membrane otherwise than a leak does",
+            f"it rounds its {what} otherwise than a leak does",
             atom.loc,
-            help="round what the leak leaves of the membrane, or what it takes, to one unit",
+            help="round what the leak leaves of the state, or what it takes, to one unit",
         )
     part = "kept" if kept else "taken"
     unit = abs(float(factor))
@@ -97,10 +99,13 @@ def read_rounding(
     return plain, how, rounded.cuts or cut
 
 
-def unrounded(form: Form, read: Input, shares: Mapping[Atom, Rounded]) -> Form:
-    """Return a form with the shares of a state that are rounded in it as they are without."""
-    state = forms.of_atom(read, form.shape)
-    return forms.substitute(form, {a: forms.scale(state, r.share) for a, r in shares.items()})
+def unrounded(form: Form, shares: Mapping[Atom, Rounded]) -> Form:
+    """Return a form with the shares of states that are rounded in it as they are without."""
+    plain = {
+        atom: forms.scale(forms.of_atom(rounded.read, form.shape), rounded.share)
+        for atom, rounded in shares.items()
+    }
+    return forms.substitute(form, plain)
 
 
 def check_whole(drive: Form, gain: Array, bias: Array, unit: float, loc: str) -> None:
@@ -120,11 +125,22 @@ def check_whole(drive: Form, gain: Array, bias: Array, unit: float, loc: str) ->
         else:
             whole.append(np.full((), np.nan))
     if not all(bool(np.all(part / unit == np.rint(part / unit))) for part in whole):
-        raise UnfitError(
-            "its membrane is cut to a whole number, but what is added to it is none",
-            loc,
-            help="let weights, biases and thresholds be whole numbers, or leave the cast out",
-        )
+        raise _not_whole(loc)
+
+
+def check_whole_current(factor: Array, current: LeakRounding, unit: float, loc: str) -> None:
+    """Refuse a membrane that is cut and takes ``factor`` times a current that need not be whole."""
+    added = factor * current.unit / unit
+    if not current.unit or not np.all(added == np.rint(added)):
+        raise _not_whole(loc)
+
+
+def _not_whole(loc: str) -> UnfitError:
+    return UnfitError(
+        "its membrane is cut to a whole number, but what is added to it is none",
+        loc,
+        help="let weights, biases and thresholds be whole numbers, or leave the cast out",
+    )
 
 
 def _reals(layer: SynapseLayer) -> Array:
@@ -132,15 +148,20 @@ def _reals(layer: SynapseLayer) -> Array:
     return layer.weights.array if layer.weights.step is None else layer.weights.step
 
 
-def edges_of(op: Neuron, constants: Constants, v: Array, shape: Shape) -> Array:
+def edges_of(how: LeakRounding, leak: Array, v: Array, shape: Shape) -> Array:
     """Say where what a leak rounds is so near an edge that its product's own rounding decides.
 
-    At an edge itself, where membranes are whole, it does not: such products are exact.
+    At an edge itself, where states are whole, it does not: such products are exact.
+
+    Args:
+        how: How it is rounded.
+        leak: Of the shape of ``v``, or one number.
+        v: The state.
+        shape: Of the result.
     """
-    how = op.leak_rounding
     if not how.unit:
         return np.zeros(shape, dtype=bool)
-    steps = how.steps(param(constants, op.leak, FLOAT), np.reshape(v, op.x.shape))
+    steps = how.steps(leak, v)
     edge = steps - 0.5 if how.rounding == "nearest" else steps
     apart = np.abs(edge - np.rint(edge))
     return np.asarray(((apart > 0) & (apart <= _NEAR * np.abs(steps))).reshape(shape))

@@ -128,8 +128,9 @@ def _keeping_nothing(name: str, drive: Form, bias: Array, firing: Firing, row: R
         drive=drive,
         leak=zero,
         rounding=NOT_ROUNDED,
+        current_rounding=NOT_ROUNDED,
         rounds=frozenset(),
-        cuts=False,
+        cut=(),
         gains=Gains(
             gain=np.ones(()), bias=bias, current_leak=zero, current_input=zero, current_gain=zero
         ),

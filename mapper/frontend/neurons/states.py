@@ -17,6 +17,7 @@ from mapper.frontend.algebra.coefficients import compress
 from mapper.frontend.algebra.forms import Atom, Clamp, Counts, Fires, Form, Input, Monomial, Opaque
 from mapper.frontend.neurons.echoes import Echo, candidates, same_name
 from mapper.frontend.neurons.fit import Fitted, Pair, fit
+from mapper.frontend.neurons.leaks import rounded_shares
 from mapper.frontend.neurons.resets import UnfitError
 from mapper.frontend.onnx.constants import Constant
 from mapper.frontend.onnx.counting import Floored
@@ -216,9 +217,13 @@ def _used_comparisons(trace: Trace, pairs: Sequence[Pair]) -> set[Fires]:
     roots = [trace.form(name) for name in trace.outputs if name not in states]
     roots += [operand.form for layer in needed_layers(trace) for operand in layer.operands]
     used = {a for form in roots for a in expressed(form, pairs).atoms() if isinstance(a, Fires)}
-    for pair in pairs:
+    shares = rounded_shares([pair.form for pair in pairs], [pair.read for pair in pairs])
+    leaks = {a for p in pairs for a in p.form.atoms() if a in shares and shares[a].read is p.read}
+    for pair in pairs:  # a membrane reads what is left of its current, too
         for atom in pair.form.atoms():
-            if isinstance(atom, Fires) and pair.read not in set(forms.depends_on(atom.level)):
+            if not isinstance(atom, Fires) or atom in leaks:
+                continue
+            if pair.read not in set(forms.depends_on(atom.level)):
                 used.add(atom)
     return used
 

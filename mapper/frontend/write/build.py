@@ -204,6 +204,7 @@ class _Builder:
                 gain=number("gain", gains.gain),
                 bias=number("bias", gains.bias),
                 current_leak=number("current_leak", gains.current_leak),
+                current_rounding=neuron.current_rounding,
                 current_input=number("current_input", gains.current_input),
                 current_gain=number("current_gain", gains.current_gain),
                 threshold=1.0 if firing is None else number("threshold", firing.threshold),

@@ -36,7 +36,7 @@ def neurons(op: Neuron, constants: Constants, wishes: Wishes) -> nn.Module:
     """
     held = {name: numbers_of(getattr(op, name), constants) for name in _numbers(op)}
     problems = [problem for name, array in held.items() for problem in _problems(name, array)]
-    if op.leak_rounding.unit:
+    if op.leak_rounding.unit or op.current_rounding.unit:
         problems.append("its leak is rounded, which training has no gradient for")
     if not op.levels.is_spike:
         problems += [f"a step gives {op.levels.low}..{op.levels.high}, training knows one spike"]
