@@ -148,7 +148,7 @@ class _Die:
         f = self._fraction(op, read, facts, sigma)
         check_readout(op, facts, sigma, f)
         cells, constant = whole_cells(drawing, weight, f)
-        cells = smallest(cells[:1] if (cells == cells[:1]).all() else cells)
+        cells = smallest(cells[:1] if len(cells) > 1 and (cells == cells[:1]).all() else cells)
         die = self._read(read, drawing, constant, cells, sigma, f)
         if sigma:
             die, self.noisy = with_noise(die, sigma, self.key, number, f), True

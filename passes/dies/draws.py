@@ -5,7 +5,7 @@ imperfection. So a die is the same on every machine and in whatever order it is 
 that is placed elsewhere finds the faults of that place.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Literal, get_args
 
@@ -41,6 +41,7 @@ def normal_quantiles() -> Array:
     return found
 
 
+@lru_cache(maxsize=256)
 def stream(seed: int, kind: Drawn, round: int = 0) -> int:
     """Return the key of a kind of imperfection of the die with this seed.
 

@@ -1,6 +1,7 @@
 """Where the cells and the readouts of a layer are on the chip."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import numpy as np
 
@@ -70,6 +71,8 @@ class Sites:
 def sites_of(op: CrossbarMvm, where: Array | None = None, lines: Array | None = None) -> Sites:
     """Return where a placed layer's cells and readouts are.
 
+    Those of layers in order are kept for the next die, and read-only.
+
     Copies come first, then column blocks, then row blocks, as the pass ``place`` counts slots. Row
     blocks that take turns are below each other in one crossbar.
 
@@ -79,6 +82,20 @@ def sites_of(op: CrossbarMvm, where: Array | None = None, lines: Array | None = 
             lie in order.
         lines: ``[C, column blocks, K]``, the wordline of each input within its crossbar, likewise.
     """
+    return _in_order(op) if where is None and lines is None else _sites(op, where, lines)
+
+
+@lru_cache(maxsize=64)
+def _in_order(op: CrossbarMvm) -> Sites:
+    found = _sites(op, None, None)
+    for field in fields(found):
+        held = getattr(found, field.name)
+        if isinstance(held, np.ndarray):
+            held.flags.writeable = False
+    return found
+
+
+def _sites(op: CrossbarMvm, where: Array | None, lines: Array | None) -> Sites:
     assert op.encoding is not None
     _check_size(op)
     block, wordline = _rows(op)

@@ -8,7 +8,7 @@ import pytest
 from mapper.ir.copies import copy_bands, copy_of_positions, over_positions
 from mapper.ir.core import Const, IntType, Span, Value
 from mapper.ir.counter import hashed, read_lanes
-from mapper.ir.crossbar import CrossbarMvm, Placement
+from mapper.ir.crossbar import CrossbarMvm, Placement, cell_sum_range
 from mapper.ir.infer import settled
 from mapper.ir.noise import KEY_TYPE
 from mapper.ir.readout import AdcRead, SenseAmpRead
@@ -172,3 +172,15 @@ def test_splitmix64_of_the_seed_0_gives_its_published_numbers():
         "0x6e789e6aa1b965f4",
         "0x6c45d188009454f",
     ]
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int32, np.int64])
+def test_bounds_of_sums_are_exact_for_cells_of_any_width(kind):
+    low, high = (
+        (-(1 << 40), 1 << 40) if kind == np.int64 else (np.iinfo(kind).min, np.iinfo(kind).max)
+    )
+    cells = np.array([low, low, high, -1, high, high, 0], kind).reshape(1, 1, 7, 1)
+    cells = np.concatenate([np.zeros_like(cells), cells], axis=3)
+    rows = (Span(0, 2), Span(2, 4), Span(4, 7))
+    assert cell_sum_range(cells, rows, 3) == (6 * low, 6 * high)
+    assert cell_sum_range(cells, (Span(0, 7),)) == (2 * low - 1, 3 * high)

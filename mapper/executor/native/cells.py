@@ -89,10 +89,10 @@ def _mode(grid: Grid) -> Mode:
     return "HALF_ACTIVE" if grid.form == "HALVES" else "DIFFERENTIAL"
 
 
-def sums(grid: Grid, order: Sequence[int], columns: Columns, how: Arithmetic) -> Cells:
+def sums(grid: Grid, order: Sequence[int], columns: Columns, how: Arithmetic, level: int) -> Cells:
     """Return what the kernel that adds cells as numbers reads."""
     layer, read = grid.layer, grid.layer.read
-    at_once = outputs_at_once(columns, max(len(rows) for rows in layer.mvm.cell_rows), how)
+    at_once = outputs_at_once(grid, columns, how, level)
     cells = Cells(
         kind=_KINDS[how.cells],
         cellcopies=grid.cell_copies,

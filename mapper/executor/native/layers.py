@@ -214,7 +214,7 @@ def _phase(grid: Grid, level: int, how: Arithmetic, shape: Shape) -> Phase:
     if how.bits:
         cells = bits(grid, shape.order, columns, level, clusters)
     else:
-        cells = sums(grid, shape.order, columns, how)
+        cells = sums(grid, shape.order, columns, how, level)
     return Phase(shape.positions, *as_read(shape.positions, blocks, cells), shape)
 
 

@@ -8,6 +8,7 @@ from mapper.executor.native.bounds import Arithmetic, quick_factors
 from mapper.executor.native.grid import Grid
 from mapper.executor.native.pack import Columns, aligned, packed_cells, threshold_table
 from mapper.ir.core import Array
+from mapper.kernels import core
 
 _CACHED = 36 << 10
 """Bytes of a row block's cells that stay in the nearest caches over all positions."""
@@ -15,8 +16,14 @@ _WIDEST = 1 << 30
 """A difference of sums is never as great, so nor need the step of an ADC be greater."""
 
 
-def outputs_at_once(columns: Columns, rows: int, how: Arithmetic) -> int:
-    """Return for how many outputs the kernel for numbers makes sums together."""
+def outputs_at_once(grid: Grid, columns: Columns, how: Arithmetic, level: int) -> int:
+    """Return for how many outputs the kernel for numbers makes sums together.
+
+    Where sums of up to four slices are compared in 16 bits, as many as it keeps in registers.
+    """
+    if how.cells == 16 and not (how.wide or grid.noisy) and columns.slices <= 4:
+        return min(columns.padded, 32, core.vector_bytes(level))
+    rows = max(len(rows) for rows in grid.layer.mvm.cell_rows)
     step, bits = (64, 4) if how.nibbles else (min(32, columns.padded), how.cells)
     best = step
     for some in range(step, columns.padded + 1, step):

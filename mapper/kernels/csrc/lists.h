@@ -171,7 +171,7 @@ static AI uint32_t list_one(const Layer *l, const Scratch *s, const Combo *c, co
 
 /* A row of anchors of a combination of a few short segments: everything the loop needs is in locals,
  * as a store of a list might otherwise have changed it. Returns where the next list goes. */
-enum { SHORT = 4 };
+enum { SHORT = 8 };
 
 static AI uint32_t list_row(const Layer *l, const Scratch *s, const Combo *c, const Range *g,
                             const uint8_t *row, int64_t xlast, int scale, Entry *entries,
@@ -197,6 +197,7 @@ static AI uint32_t list_row(const Layer *l, const Scratch *s, const Combo *c, co
       word |= bits_at(from[1], o + bit[1], len[1]) << base[1];
       if (count > 2) word |= bits_at(from[2], o + bit[2], len[2]) << base[2];
       if (count > 3) word |= bits_at(from[3], o + bit[3], len[3]) << base[3];
+      for (int i = 4; i < count; i++) word |= bits_at(from[i], o + bit[i], len[i]) << base[i];
     }
     const int n = list_whole(word, zero_row, scale, pool + at);
     entries[x].start = at;

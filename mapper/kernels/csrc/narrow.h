@@ -137,24 +137,22 @@ static __attribute__((noinline)) void FN(sense_steps)(const FN(Few) *f, const FN
 #undef FOURS
 }
 
-/* `many` vectors of sums of S slices from output c on; they stay in registers, as S and many are constants. */
-static AI void FN(sense_some)(const FN(Narrow) *a, int16_t *y, int64_t c, const int S, const int many) {
+/* `many` vectors of sums of each of S slices: they stay in registers, as S and many are constants, and cells of a
+ * wordline lie in one place with them. */
+static AI void FN(sense_some)(const FN(Narrow) *a, int16_t *y, const int S, const int many) {
   FN(narrow) sums[8];
 #pragma GCC unroll 8
   for (int j = 0; j < S * many; j++) sums[j] = (FN(narrow)){0};
   for (uint32_t i = 0; i < a->n; i += FOUR)
 #pragma GCC unroll 4
     for (uint32_t k = 0; k < FOUR; k++) {
-      const CELL *from = a->w + a->ix[i + k] * a->row + c;
+      const int16_t *from = (const int16_t *)a->w + a->ix[i + k] * (int64_t)(S * many * (VECTOR / 2));
 #pragma GCC unroll 8
-      for (int s = 0; s < S; s++)
-#pragma GCC unroll 2
-        for (int j = 0; j < many; j++)
-          sums[s * many + j] += FN(ldn)((const int16_t *)from + s * a->outputs + j * (VECTOR / 2));
+      for (int j = 0; j < S * many; j++) sums[j] += FN(ldn)(from + j * (VECTOR / 2));
     }
 #pragma GCC unroll 2
   for (int j = 0; j < many; j++) {
-    const int64_t at = c + j * (VECTOR / 2);
+    const int64_t at = j * (VECTOR / 2);
     FN(narrow) found = FN(ldn)(y + at) - FN(ldn)(a->rests + at) * a->scale;
     for (int k = 0; k < a->L; k++)
 #pragma GCC unroll 8
@@ -165,15 +163,10 @@ static AI void FN(sense_some)(const FN(Narrow) *a, int16_t *y, int64_t c, const 
   }
 }
 
-static AI void FN(sense_added)(const FN(Narrow) *a, int16_t *y, const int S) {
-  int64_t c = 0;
-  for (; c + MANY * VECTOR / 2 <= a->outputs; c += MANY * VECTOR / 2) FN(sense_some)(a, y, c, S, MANY);
-  if (c < a->outputs) FN(sense_some)(a, y, c, S, 1); /* few outputs: one vector a slice */
-}
-
 /* One row block and OUTPUTS outputs, as `sums_of` below. Positions that drive nothing rest. */
 static AI void FN(narrow_of)(const Layer *l, const Scratch *s, const Cluster *k, int64_t b, int64_t c,
-                             const FN(narrow) *weights, int16_t scale, int64_t p0, int64_t p1, const int S) {
+                             const FN(narrow) *weights, int16_t scale, int64_t p0, int64_t p1, const int S,
+                             const int many) {
   const Block *block = l->blocks + b;
   const Entry *at = s->entries + block->combo * s->band_rows * l->PW +
                     (int64_t)block->ay * l->PW + block->ax;
@@ -203,7 +196,7 @@ static AI void FN(narrow_of)(const Layer *l, const Scratch *s, const Cluster *k,
     if (!e.n) continue;
     a.ix = pool + e.start;
     a.n = e.n;
-    if (sizeof(CELL) == sizeof(NUM) && S) FN(sense_added)(&a, y, S);
+    if (S) FN(sense_some)(&a, y, S, many);
     else {
       FN(some_sums)(l, a.ix, a.n, a.w, row, sums);
       FN(sense_stored)(&a, sums, y, l->S);
@@ -217,12 +210,19 @@ static void FN(narrow_tile)(const Layer *l, const Scratch *s, const Cluster *k, 
     weights[i] = (FN(narrow)){0} + (int16_t)(l->rises[i / l->S] * l->significances[i % l->S] * factor);
   for (int64_t c = 0; c < l->Ng; c += OUTPUTS)
     for (int64_t b = k->first; b < k->last; b++) {
-#define OF(S) FN(narrow_of)(l, s, k, b, c, weights, (int16_t)factor, p0, p1, S)
-      if (l->S == 4) OF(4);
-      else if (l->S == 3) OF(3);
-      else if (l->S == 2) OF(2);
-      else if (l->S == 1) OF(1);
-      else OF(0);
+#define OF(S, many) FN(narrow_of)(l, s, k, b, c, weights, (int16_t)factor, p0, p1, S, many)
+#define VECTORS(many)                        \
+  do {                                       \
+    if (l->S == 4) OF(4, many);              \
+    else if (l->S == 3) OF(3, many);         \
+    else if (l->S == 2) OF(2, many);         \
+    else OF(1, many);                        \
+  } while (0)
+      const int64_t vectors = OUTPUTS / (VECTOR / 2);
+      if (sizeof(CELL) < sizeof(NUM) || l->noisy || l->S > 4 || vectors > MANY) OF(0, 1);
+      else if (vectors == MANY) VECTORS(MANY);
+      else if (MANY > 1) VECTORS(1);
+#undef VECTORS
 #undef OF
     }
 }
