@@ -50,6 +50,7 @@ from mapper.frontend.time.sequence import (
 )
 from mapper.frontend.time.step import StepModel
 from mapper.frontend.time.tail import SequenceTail
+from mapper.frontend.time.unslotted import without_slots
 from mapper.frontend.write.build import build_graph
 from mapper.frontend.write.names import origin_of
 from mapper.ir.core import SPIKE, Array, Type
@@ -98,6 +99,8 @@ def _read(model: ModelProto, path: Path) -> Imported:
             forget_frames(error)
             if error.diagnostics[0].code == FIXED_BATCH and len(_data_inputs(model)) > 1:
                 break  # states beside the data: the axis that all have is no time
+    if (plain := without_slots(model, path)) is not None:
+        return replace(_import_step(plain, path), located={})
     raise _with_modules(_telling(errors, model), model, path)
 
 

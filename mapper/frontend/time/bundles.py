@@ -90,6 +90,8 @@ def _keeps_type(proto: NodeProto, tensor: Single) -> bool:
 def _each_step(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     bundles = [i for i in inputs if isinstance(i, Bundle)]
     if not bundles:
+        if (found := slots.compared(tape, proto, inputs)) is not None:
+            return found
         emitted = tape.emit(proto, whole_inputs(tape, proto, inputs))
         return [simplified(tape, part) for part in emitted]
     from_right = {len(b.shape) - b.axis for b in bundles}
@@ -190,7 +192,10 @@ def _reduced(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     parts = tensor.parts
     if others := sorted(axes - {tensor.axis}):
         parts = tuple(_reduced_part(tape, proto, part, others) for part in parts)
-    total = tape.one(operator_of(proto).time.side_by_side, parts, proto)
+    kind = operator_of(proto).time.side_by_side
+    total = (slots.total(tape, parts, proto) if kind == "Sum" else None) or tape.one(
+        kind, parts, proto
+    )
     shape = total.shape if keeps else tuple(n for k, n in enumerate(total.shape) if k not in axes)
     return [tape.reshaped(total, shape, proto)]
 

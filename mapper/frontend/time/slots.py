@@ -10,7 +10,8 @@ from math import prod
 
 from onnx import NodeProto
 
-from mapper.frontend.time.parts import bundled
+from mapper.frontend.onnx.operators import operator_of
+from mapper.frontend.time.parts import Inputs, bundled, pieces
 from mapper.frontend.time.tensors import Bundle, Known, Part, Shape, Single, Slot, Step, Tape
 
 MOST_SLOTS = 64
@@ -66,6 +67,47 @@ def added_up(tape: Tape, part: Part, axes: set[int], like: NodeProto) -> Part | 
     return _sum(tape, parts, like) if axes == {axis} else None
 
 
+def compared(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single] | None:
+    """Compare a count with numbers along an axis that it lacks: one part for each. None elsewhere.
+
+    Such slots may lie where samples are: they are no samples, and are laid out like time steps.
+    """
+    known = next((i for i in inputs if isinstance(i, Known)), None)
+    count = next((i for i in inputs if isinstance(i, Slot)), None)
+    if operator_of(proto).name not in _COMPARISONS or known is None or count is None:
+        return None
+    shape = (1,) * (len(known.shape) - len(count.shape)) + count.shape
+    axes = [k for k, n in enumerate(known.shape) if n > 1]
+    if len(axes) != 1 or len(known.shape) != len(shape) or shape[axes[0]] != 1:
+        return None
+    (axis,) = axes
+    if known.shape[axis] > MOST_SLOTS:
+        return None
+    parts: list[Part] = []
+    for level in pieces(tape, known, axis, proto):
+        (part,) = tape.emit(proto, [level if i is known else count for i in inputs])
+        tape.compared.add(part)
+        parts.append(part)
+    return [bundled(axis, parts)]
+
+
+_COMPARISONS = ("Less", "LessOrEqual", "Greater", "GreaterOrEqual")
+
+
+def total(tape: Tape, parts: Sequence[Part], like: NodeProto) -> Part | None:
+    """Return the sum of slots that were compared at once; None of anything else."""
+    return _sum(tape, parts, like) if all(_is_slot(tape, part) for part in parts) else None
+
+
+def _is_slot(tape: Tape, part: Part) -> bool:
+    while isinstance(part, Slot) and part not in tape.compared:
+        step = tape.maker.get(part)
+        if step is None or len(step.slots) != 1:
+            return False
+        part = step.slots[0]
+    return part in tape.compared
+
+
 def _place(shape: Shape, before: int, size: int, after: int) -> int | None:
     """Return the axis of so many elements, between so many before it and behind it."""
     for place, here in enumerate(shape):
@@ -105,10 +147,11 @@ def _sum(tape: Tape, parts: Sequence[Part], like: NodeProto) -> Part:
 
 def _linear_in(step: Step) -> int | None:
     """Return which input a node is a linear function of, nothing added; None where it is none."""
-    kind = step.operator.time.linear
-    if kind not in ("moves", "multiplies", "divides", "linear", "weighs") or len(step.slots) != 1:
+    kind, weighs = step.operator.time.linear, step.operator.has_weights
+    known = kind in ("moves", "multiplies", "divides", "linear", "weighs") or weighs
+    if not known or len(step.slots) != 1:
         return None
-    if kind == "weighs" and any(_adds(part) for part in step.inputs[2:]):
+    if (kind == "weighs" or weighs) and any(_adds(part) for part in step.inputs[2:]):
         return None
     return next(k for k, part in enumerate(step.inputs) if isinstance(part, Slot))
 

@@ -146,6 +146,8 @@ class Tape:
     """Slots that are inputs of the model without a time axis."""
     stacked: dict[Slot, tuple[int, tuple[Part, ...]]] = field(default_factory=dict)
     """What lies side by side in a slot, on which axis: the slots of a count."""
+    compared: set[Part] = field(default_factory=set)
+    """Slots of a count that a node compares with several numbers at once."""
     carried: list[list[Tensor]] = field(default_factory=list)
     """What loops hand from step to step: a list over time each."""
     forms: set[str] = field(default_factory=set)
