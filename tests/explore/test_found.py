@@ -191,6 +191,24 @@ def test_the_table_has_a_row_a_point(found):
     assert found.unmeasured == ("agreement", "yield")
 
 
+def test_the_frame_of_pandas_has_the_rows_of_the_table(found):
+    pandas = pytest.importorskip("pandas", reason="needs pandas, which is not installed")
+    frame = found.to_pandas()
+    assert list(frame.columns) == list(found.table)
+    assert len(frame) == len(found.points)
+    assert frame["front"].dtype == bool
+    assert pandas.api.types.is_integer_dtype(frame["array"])
+    best = frame[frame["front"]].sort_values("energy_uj").iloc[0]
+    assert best["number"] == found.front[0].number
+    assert best["energy_uj"] == found.front[0].value("energy_uj")
+    refused = frame["refused"] != ""
+    assert frame.loc[refused, "energy_uj"].isna().all()
+    by_readout = frame.groupby("readout")["energy_uj"].min()
+    assert by_readout.min() == frame["energy_uj"].min()
+    frame.loc[:, "energy_uj"] *= 2  # a frame is its owner's: the table stays
+    assert frame["energy_uj"].min() == 2 * found.table["energy_uj"][~refused].min()
+
+
 def test_pandas_gets_the_table_or_is_missed_by_name(found, monkeypatch):
     class Pandas:
         DataFrame = dict
