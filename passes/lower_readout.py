@@ -11,7 +11,13 @@ from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd, exact_read
 from passes.base import Pass
 from passes.facts import FITS_WORDLINES, SLICED, Fact
-from passes.readout.activity import Activity, drawn_bits, made_up_bits
+from passes.readout.activity import (
+    Activity,
+    Evaluates,
+    drawn_bits,
+    layer_as_defined,
+    made_up_bits,
+)
 from passes.readout.calibrate import Calibration, calibrate, first_threshold
 from passes.readout.offsets import Offsets, absorb, carry, corrected_codings
 from passes.readout.precision import finer_sums, refined
@@ -44,6 +50,8 @@ class LowerReadout(Pass):
     """Input codes ``[T, B, *shape]`` by input name."""
     settings: Settings = field(default=calibrate, compare=False, repr=False)
     """Sets the readout of a layer; who maps many designs keeps what was found."""
+    layer: Evaluates = field(default=layer_as_defined, compare=False, repr=False)
+    """Evaluates a layer with its readout on recordings; who maps many designs has a faster way."""
     density: Share = 0.1
     seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
 
@@ -67,7 +75,7 @@ class _Lowering:
         graph = self.graph
         self.constants = dict(graph.constants)
         if self.options.samples:
-            self.activity = Activity.start(graph, self.options.samples)
+            self.activity = Activity.start(graph, self.options.samples, self.options.layer)
         self.finer = finer_sums(graph, self._rescaled())
         unread = _unread(graph)
         along = {v.name for sums in unread.values() for v in (sums.result, sums.active) if v}

@@ -28,6 +28,7 @@ from mapper.diagnostics import MappingError
 from mapper.exploration.axes import STAGES, Stage
 from mapper.exploration.base import Design
 from mapper.exploration.held import Held
+from mapper.exploration.natively import layer_on_kernels
 from mapper.ir.assignment import layer_name
 from mapper.ir.core import Array, Constants, Graph
 from mapper.ir.crossbar import CrossbarMvm
@@ -239,6 +240,7 @@ class Mapped:
         self._steps[LowerReadout] = replace(
             self._steps[LowerReadout],
             settings=Settings(),  # type: ignore[call-arg]  # of this pass
+            layer=layer_on_kernels,
         )
         self._numbers = count(1)
         self._held: dict[Stage, Held[_Result]] = {

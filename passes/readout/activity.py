@@ -1,6 +1,6 @@
 """Activity of the wordlines of each layer: from recordings, layer after layer, or random."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -58,6 +58,26 @@ def _vectors(op: CrossbarMvm, frame: Array, count: int, rng: np.random.Generator
     return vectors
 
 
+Evaluates = Callable[[Sequence[Op], Constants, Mapping[str, Array]], Array]
+"""As ``layer_as_defined``: the ops of a layer, constants, and frames of what it reads."""
+
+
+def layer_as_defined(ops: Sequence[Op], constants: Constants, frames: Mapping[str, Array]) -> Array:
+    """Evaluate a layer with its readout on every frame.
+
+    Args:
+        ops: Its partial sums first, then counts of active wordlines, its read, what adds up.
+        constants: Of the graph.
+        frames: What the layer reads, ``[T, B, *shape]`` by name.
+
+    Returns:
+        ``[T, B, *shape]`` of what the layer leaves.
+    """
+    steps = len(next(iter(frames.values())))
+    at = ({name: held[t] for name, held in frames.items()} for t in range(steps))
+    return np.stack([evaluate_in_strips(ops, constants, given) for given in at])
+
+
 @dataclass
 class Activity:
     """The values of a network on calibration data, filled in op by op.
@@ -71,13 +91,17 @@ class Activity:
     steps: int
     batch: int
     frames: dict[str, Array] = field(default_factory=dict)
+    layer: Evaluates = layer_as_defined
+    """Evaluates a layer with its readout."""
 
     @classmethod
-    def start(cls, graph: Graph, samples: Mapping[str, Array]) -> "Activity":
+    def start(
+        cls, graph: Graph, samples: Mapping[str, Array], layer: Evaluates = layer_as_defined
+    ) -> "Activity":
         """Begin with the network's inputs ``[T, B, *shape]`` and what the step before left."""
         given = {v.name: samples[v.name].astype(np.int64) for v in graph.inputs}
         steps, batch = next(iter(given.values())).shape[:2]
-        activity = cls(graph, steps, batch, given)
+        activity = cls(graph, steps, batch, given, layer)
         looped = [s for s in graph.states if not _written_by_reader(graph, s.read.name, s.next)]
         if looped:
             exact = evaluate(graph, activity.frames, watch=[s.next for s in looped])
@@ -93,6 +117,12 @@ class Activity:
 
     def run(self, ops: list[Op], keep: set[str], constants: Constants) -> None:
         """Evaluate a few consecutive ops on every frame; remember the results named in ``keep``."""
+        outside = {v.name for op in ops for v in op.operands}
+        outside -= {v.name for op in ops for v in op.results}
+        if len(ops) > 1 and isinstance(ops[0], CrossbarMvm) and outside <= self.frames.keys():
+            found = self.layer(ops, constants, {name: self.frames[name] for name in outside})
+            self.frames.update(dict.fromkeys(keep & {ops[-1].results[0].name}, found))
+            return
         states = {s.read.name: s for s in self.graph.states}
         own = {v.name for op in ops for v in op.operands if v.name not in self.frames} & set(states)
         held = {n: a for n, a in initial_states(self.graph, self.batch, {}).items() if n in own}
