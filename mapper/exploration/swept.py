@@ -3,7 +3,8 @@
 Nothing is mapped, counted or asked of a sampler again. Sums of many arrays are added one after the
 other where a point alone has the correctly rounded sum, so that numbers agree with records to the
 last bits (1e-14), not to the very last one: rounding such a sum once takes several operations for
-each that an addition takes, and points at once are for their speed. A record is what ``mapper.exploration.work`` makes of a point.
+each that an addition takes, and points at once are for their speed. A record is what
+``mapper.exploration.work`` makes of a point.
 """
 
 from collections.abc import Mapping
