@@ -29,8 +29,18 @@ LIMITS: dict[str, dict[str, str]] = {
     },
     "avx512": {"ATEN_CPU_CAPABILITY": "avx512", "ONEDNN_MAX_CPU_ISA": "AVX512_CORE"},
     "vbmi2": {"ATEN_CPU_CAPABILITY": "avx512"},
+    "neon": {
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "ADVSIMD",
+        "OPENBLAS_CORETYPE": "ARMV8",
+    },
 }
 """What torch (its own loops, oneDNN, MKL) and NumPy's OpenBLAS are told for each variant."""
+
+
+def _limits(variant: str) -> dict[str, str]:
+    """Return what libraries are told: on Arm they have nothing below NEON."""
+    return LIMITS["neon" if "neon" in VARIANTS else variant]
 
 
 def hold(variant: str | None, module: str) -> None:
@@ -43,7 +53,7 @@ def hold(variant: str | None, module: str) -> None:
         return
     if VARIANTS.index(variant) not in supported_levels():  # torch believes what it is told
         raise SystemExit(f"{variant}: this processor has no such instructions")
-    limits = LIMITS[variant] | {VARIANT_VARIABLE: variant, _MARK: variant}
+    limits = _limits(variant) | {VARIANT_VARIABLE: variant, _MARK: variant}
     if off := _numpy_features_off(variant):
         limits["NPY_DISABLE_CPU_FEATURES"] = " ".join(off)
     command = [sys.executable, "-m", module, *sys.argv[1:]]
@@ -54,7 +64,7 @@ def _numpy_features_off(variant: str) -> list[str]:
     from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
 
     there = [name for name in __cpu_dispatch__ if __cpu_features__[name]]
-    cut = {"base": there, "avx2": [name for name in there if name.startswith(_WIDE)]}
+    cut = {"base": there, "neon": there, "avx2": [name for name in there if name.startswith(_WIDE)]}
     return cut.get(variant, [])
 
 
@@ -66,5 +76,5 @@ def held_to() -> dict[str, str]:
         import torch
 
         found["torch"] = torch.backends.cpu.get_cpu_capability()
-    names = () if asked is None else (*LIMITS[asked], "NPY_DISABLE_CPU_FEATURES")
+    names = () if asked is None else (*_limits(asked), "NPY_DISABLE_CPU_FEATURES")
     return found | {name: os.environ[name] for name in names if name in os.environ}

@@ -1,7 +1,7 @@
 from typing import Any
 
 INTERFACE: int
-VECTOR_BYTES: tuple[int, int, int, int]
+VARIANTS: dict[str, int]
 CONSTANTS: dict[str, dict[str, int]]
 NUMBERS: dict[str, tuple[str, ...]]
 ARRAYS: dict[str, tuple[str, ...]]

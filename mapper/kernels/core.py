@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-INTERFACE = 12
+INTERFACE = 13
 """What Python and kernels agree on: they are refused where ``csrc/fields.h`` has another number."""
 
 
@@ -25,8 +25,14 @@ else:
 
 _NUMBERS = {} if _REASON else {n: v for g in _core.CONSTANTS.values() for n, v in g.items()}
 
-VARIANTS = ("base", "avx2", "avx512", "vbmi2")
-"""By level; the last is AVX-512 on processors that also compress bytes (VBMI2)."""
+_VECTOR_BYTES: dict[str, int] = {"base": 16} if _REASON else _core.VARIANTS
+
+VARIANTS = tuple(_VECTOR_BYTES)
+"""By level, of the family of processors that kernels were built for.
+
+``base``, ``avx2``, ``avx512`` and ``vbmi2`` on x86-64, of which the last is AVX-512 on processors
+that also compress bytes; ``base`` and ``neon`` on 64-bit Arm; elsewhere ``base``.
+"""
 
 VARIANT_VARIABLE = "SPIKELOOM_VARIANT"
 """Environment variable that asks for a lower variant than the processor's best."""
@@ -48,7 +54,7 @@ def number(name: str) -> int:
 
 def vector_bytes(level: int) -> int:
     """Return the bytes of the widest vectors of a level."""
-    return _core.VECTOR_BYTES[level]
+    return _VECTOR_BYTES[VARIANTS[level]]
 
 
 def best_level() -> int:

@@ -8,13 +8,18 @@ import pytest
 from benchmarks import held
 from mapper.kernels.core import VARIANT_VARIABLE, VARIANTS
 
+X86 = ("base", "avx2", "avx512", "vbmi2")
+
 
 def test_each_variant_has_limits() -> None:
-    assert set(held.LIMITS) == set(VARIANTS)
+    assert set(held.LIMITS) == {*X86, "neon"} >= {*VARIANTS}
 
 
 def started(
-    monkeypatch: pytest.MonkeyPatch, variant: str | None, levels: int = len(VARIANTS)
+    monkeypatch: pytest.MonkeyPatch,
+    variant: str | None,
+    levels: int = len(X86),
+    variants: tuple[str, ...] = X86,
 ) -> dict[str, str] | None:
     """Return the environment of the process that takes the place of this one, if any."""
     found: list[dict[str, str]] = []
@@ -26,6 +31,7 @@ def started(
 
     monkeypatch.setattr(os, "execve", execve)
     monkeypatch.setattr(held, "supported_levels", lambda: range(levels))
+    monkeypatch.setattr(held, "VARIANTS", variants)
     held.hold(variant, "benchmarks.executor")
     return found[0] if found else None
 
@@ -58,6 +64,14 @@ def test_features_of_numpy_that_avx2_lacks_are_off(monkeypatch: pytest.MonkeyPat
     environment = started(monkeypatch, "vbmi2")
     assert environment is not None
     assert "NPY_DISABLE_CPU_FEATURES" not in environment
+
+
+def test_on_arm_the_other_side_has_neon_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variant in ("base", "neon"):
+        environment = started(monkeypatch, variant, levels=2, variants=("base", "neon"))
+        assert environment is not None
+        assert environment[VARIANT_VARIABLE] == variant
+        assert environment["ONEDNN_MAX_CPU_ISA"] == "ADVSIMD"
 
 
 def test_a_variant_that_the_processor_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,12 @@ static AI V FN(all)(int bit) { return (V){0} - (uint64_t)bit; }
 #define MAJ(a, b, c) TERN(a, b, c, 0xE8)
 #define BORROW(o, a, r) TERN(o, a, r, 0xB2) /* majority of o, not a, r */
 #define NOR(a, b) TERN(a, b, b, 0x03)
+#elif defined(NEON) /* a bit of c where a and b differ, else of a: one instruction after their difference */
+#define SELECT(m, a, b) ((V)vbslq_u64((uint64x2_t)(m), (uint64x2_t)(a), (uint64x2_t)(b)))
+#define XOR3(a, b, c) ((a) ^ (b) ^ (c))
+#define MAJ(a, b, c) SELECT((a) ^ (b), c, a)
+#define BORROW(o, a, r) SELECT((a) ^ (r), r, o)
+#define NOR(a, b) (~((a) | (b)))
 #else
 #define XOR3(a, b, c) ((a) ^ (b) ^ (c))
 #define MAJ(a, b, c) (((a) & (b)) | ((c) & ((a) ^ (b))))
@@ -318,6 +324,7 @@ static void FN(tile)(const Layer *l, const Scratch *s, int64_t b0, int64_t b1, i
 #undef REF
 #undef ROW
 #undef TERN
+#undef SELECT
 #undef XOR3
 #undef MAJ
 #undef BORROW

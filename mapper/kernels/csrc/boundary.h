@@ -66,18 +66,33 @@ static inline int given_at(PyObject *arrays, const char *name, PyObject **key) {
   ({ static PyObject *key_; array_at(arrays, name, &key_, bytes, align, written, views, out); })
 #define given(arrays, name) ({ static PyObject *key_; given_at(arrays, name, &key_); })
 
-/* What this processor has: 0 plain vectors, 1 AVX2 and FMA, 2 AVX-512, 3 that and VBMI2. */
-int supported(void);
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "kernels read bytes of words, the lowest first"
+#endif
 
-static inline int64_t vector_bytes(int level) { return 16 << (level < 2 ? level : 2); }
-
-/* A kernel's variant for the `level` that stands where this is used. */
+/* Variants of a kernel by level, which is their place in this list, with the bytes of their widest
+ * vectors; and the variant for the `level` that stands where PICK is used. */
 #if defined(__x86_64__)
+#define VARIANTS(E) E(base, 16) E(avx2, 32) E(avx512, 64) E(vbmi2, 64)
 #define PICK(kernel) \
   (level == 3 ? kernel##_vbmi2 : level == 2 ? kernel##_avx512 : level == 1 ? kernel##_avx2 : kernel##_base)
+#elif defined(__aarch64__)
+#define VARIANTS(E) E(base, 16) E(neon, 16)
+#define PICK(kernel) (level == 1 ? kernel##_neon : kernel##_base)
 #else
+#define VARIANTS(E) E(base, 16)
 #define PICK(kernel) kernel##_base
 #endif
+
+/* The highest level of this processor. */
+int supported(void);
+
+static inline int64_t vector_bytes(int level) {
+#define BYTES(name, bytes) bytes,
+  static const int64_t bytes_of[] = {VARIANTS(BYTES)};
+#undef BYTES
+  return bytes_of[level];
+}
 
 static inline int usable(int level) {
   return (level >= 0 && level <= supported()) || refuse("this processor lacks the instructions");

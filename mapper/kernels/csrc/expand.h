@@ -6,6 +6,13 @@ typedef int16_t half16 __attribute__((vector_size(32)));
 typedef int32_t word16 __attribute__((vector_size(64)));
 typedef int32_t word8 __attribute__((vector_size(32)));
 
+/* Which lanes have their bit of b: Arm tests for it where other processors compare. */
+#ifdef NEON
+#define HAS(b, bit) (((b) & (bit)) != 0)
+#else
+#define HAS(b, bit) (((b) & (bit)) == (bit))
+#endif
+
 static AI uint32_t bits32(const uint8_t *p) { uint32_t b; memcpy(&b, p, 4); return b; }
 static AI uint16_t bits16(const uint8_t *p) { uint16_t b; memcpy(&b, p, 2); return b; }
 
@@ -37,7 +44,7 @@ static void NAME(expand_halves)(const Layer *l, const NAME(Counted) *n, const ui
       for (int64_t s = 0; s < n->slices; s++)
         for (int64_t k = 0; k < n->depth; k++) {
           int16_t b = (int16_t)bits16(planes + k * row + (s * l->Npad + h) / 8);
-          half16 on = (((half16){0} + b) & bit) == bit;
+          half16 on = HAS((half16){0} + b, bit);
           a += on & ((half16){0} + (int16_t)((uint32_t)coefs[s] << k));
         }
       memcpy(y + h, &a, 32);
@@ -65,7 +72,7 @@ static void NAME(expand_words)(const Layer *l, const NAME(Counted) *n, const uin
       for (int64_t s = 0; s < n->slices; s++)
         for (int64_t k = 0; k < n->depth; k++) {
           int32_t b = planes[k * row + (s * l->Npad + h) / 8];
-          word8 on = (((word8){0} + b) & bit) == bit;
+          word8 on = HAS((word8){0} + b, bit);
           a += on & ((word8){0} + (int32_t)((uint32_t)coefs[s] << k));
         }
       memcpy(y + h, &a, 32);

@@ -86,16 +86,15 @@ static int fill_arrays(PyObject *into) {
   return 1;
 }
 
-static int add_vectors(PyObject *module) {
-  PyObject *bytes = Py_BuildValue("(LLLL)", (long long)vector_bytes(0), (long long)vector_bytes(1),
-                                  (long long)vector_bytes(2), (long long)vector_bytes(3));
-  const int good = bytes && PyModule_AddObjectRef(module, "VECTOR_BYTES", bytes) == 0;
-  Py_XDECREF(bytes);
-  return good;
+static int fill_variants(PyObject *into) {
+#define VARIANT(name, bytes) if (!put(into, #name, PyLong_FromLong(bytes))) return 0;
+  VARIANTS(VARIANT)
+#undef VARIANT
+  return 1;
 }
 
 int add_exports(PyObject *module) {
-  return PyModule_AddIntMacro(module, INTERFACE) == 0 && add_vectors(module) &&
+  return PyModule_AddIntMacro(module, INTERFACE) == 0 && add(module, "VARIANTS", fill_variants) &&
          add(module, "CONSTANTS", fill_constants) && add(module, "NUMBERS", fill_numbers) &&
          add(module, "ARRAYS", fill_arrays);
 }

@@ -19,10 +19,7 @@
 #include "noise.h"
 #include "conduct.h"
 
-#if LEVEL > 0 || defined(__SSE2__)
 #include "quick.h"
-#define QUICK
-#endif
 #define NARROW
 #define NIBBLES
 #define SUMS bytes
@@ -34,7 +31,6 @@
 #define CELL int16_t
 #define NUM int16_t
 #include "sums.h"
-#undef QUICK
 #undef NARROW
 #define SUMS words
 #define CELL int32_t

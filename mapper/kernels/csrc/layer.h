@@ -167,4 +167,5 @@ DECLARE(base)
 DECLARE(avx2)
 DECLARE(avx512)
 DECLARE(vbmi2)
+DECLARE(neon)
 #endif

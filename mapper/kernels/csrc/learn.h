@@ -124,6 +124,9 @@ static AI void NAME(weigh_tile)(const Read *r, const NAME(Tile) *t, int64_t a, i
 #elif LEVEL == 1
 #define HIGH 2
 #define ADDED(total, a, b) (float32)_mm256_fmadd_ps(_mm256_set1_ps(a), (__m256)(b), (__m256)(total))
+#elif defined(NEON)
+#define HIGH 4
+#define ADDED(total, a, b) (float32)vfmaq_n_f32((float32x4_t)(total), (float32x4_t)(b), a)
 #else
 #define HIGH 2
 #define ADDED(total, a, b) (total) + (a) * (b)

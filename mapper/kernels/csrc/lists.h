@@ -21,7 +21,7 @@ static AI uint64_t bits_at(const uint8_t *row, int64_t bit, int len) {
       21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
 #endif
 
-#if LEVEL == 1
+#if LEVEL == 1 || defined(NEON)
 /* The set bits of each byte, in order, as eight bytes. */
 #define PLACE(b, i) ((uint64_t)((b) >> (i) & 1) * (i) << 8 * __builtin_popcount((b) & ((1 << (i)) - 1)))
 #define PLACES(b) \
@@ -34,7 +34,9 @@ static const uint64_t set_bits[256] = {PLACES64(0), PLACES64(64), PLACES64(128),
 /* Few set bits are found one after the other, eight without a branch; more by bytes, as many at a time as a
  * byte has. */
 enum { FEW_SET = 8 };
+#endif
 
+#if LEVEL == 1
 static AI void list_bytes(uint64_t b, int first, int scale, uint16_t *out) {
   const __m128i s = _mm_cvtsi32_si128(scale), step = _mm_set1_epi16(8);
   __m128i o = _mm_set1_epi16((short)first);
@@ -43,6 +45,20 @@ static AI void list_bytes(uint64_t b, int first, int scale, uint16_t *out) {
     const __m128i z = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)(set_bits + (uint8_t)b)));
     _mm_storeu_si128((__m128i *)out, _mm_sll_epi16(_mm_add_epi16(z, o), s));
     out += __builtin_popcount((uint8_t)b);
+  }
+}
+#elif defined(NEON)
+/* How many bits are set in each byte of a word, in that byte. */
+static AI uint64_t set_in_bytes(uint64_t b) { return vget_lane_u64(vreinterpret_u64_u8(vcnt_u8(vcreate_u8(b))), 0); }
+
+static AI void list_bytes(uint64_t b, uint64_t counts, int first, int scale, uint16_t *out) {
+  const int16x8_t s = vdupq_n_s16((int16_t)scale);
+  uint16x8_t o = vdupq_n_u16((uint16_t)first);
+#pragma GCC unroll 8
+  for (int k = 0; k < 8; k++, b >>= 8, counts >>= 8, o = vaddq_u16(o, vdupq_n_u16(8))) {
+    const uint16x8_t z = vmovl_u8(vcreate_u8(set_bits[(uint8_t)b]));
+    vst1q_u16(out, vshlq_u16(vaddq_u16(z, o), s));
+    out += counts & 0xFF;
   }
 }
 #endif
@@ -72,6 +88,14 @@ static AI int list_word(uint64_t b, int first, int scale, uint16_t *out) {
   return n;
 #else
   int n = 0;
+#ifdef NEON
+  const uint64_t counts = set_in_bytes(b);
+  const int many = (int)(counts * 0x0101010101010101ULL >> 56);
+  if (many > FEW_SET) {
+    list_bytes(b, counts, first, scale, out);
+    return many;
+  }
+#endif
   while (b) {
     out[n++] = (uint16_t)((first + __builtin_ctzll(b)) << scale);
     b &= b - 1;

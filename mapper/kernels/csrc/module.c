@@ -97,6 +97,8 @@ int supported(void) {
       !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
     return 1;
   return __builtin_cpu_supports("avx512vbmi2") ? 3 : 2;
+#elif defined(__aarch64__)
+  return 1; /* every such processor has NEON */
 #else
   return 0;
 #endif

@@ -11,9 +11,21 @@
 #elif LEVEL == 1
 #define Q(name) _mm256_##name
 #define QV __m256i
-#else
+#elif defined(__SSE2__)
 #define Q(name) _mm_##name
 #define QV __m128i
+#else
+#include "plain.h"
+#define PLAIN_QUICK
+#define Q(name) plain_##name
+#define QV lanes16
+#endif
+#ifdef PLAIN_QUICK
+#define DOWN int
+#define DOWN_BY(bits) (bits)
+#else /* instructions take the bits of a shift as a vector */
+#define DOWN __m128i
+#define DOWN_BY(bits) _mm_cvtsi32_si128(bits)
 #endif
 #define HALVES (VECTOR / 2) /* lanes of 16 bits */
 
@@ -29,7 +41,7 @@ static AI NAME(Adc) NAME(load_adc)(const int16_t *t, int64_t cols) {
                      NAME(load_q)(t + 3 * cols), NAME(load_q)(t + 4 * cols)};
 }
 
-static AI QV NAME(quick_code)(const NAME(Adc) *adc, QV sums, QV top, __m128i down) {
+static AI QV NAME(quick_code)(const NAME(Adc) *adc, QV sums, QV top, DOWN down) {
   const QV over = Q(max_epi16)(Q(sub_epi16)(sums, adc->lower), Q(set1_epi16)(0));
   const QV whole = Q(srl_epi16)(Q(mulhi_epu16)(over, adc->factor), down);
   const QV code = Q(add_epi16)(whole, (QV)(adc->whole & over));
@@ -38,7 +50,7 @@ static AI QV NAME(quick_code)(const NAME(Adc) *adc, QV sums, QV top, __m128i dow
 
 static AI QV NAME(quick_value)(const Layer *l, const int16_t *p, const int16_t *t, QV top) {
   const NAME(Adc) adc = NAME(load_adc)(t, l->cols);
-  const QV code = NAME(quick_code)(&adc, NAME(load_q)(p), top, _mm_cvtsi32_si128((int)l->down));
+  const QV code = NAME(quick_code)(&adc, NAME(load_q)(p), top, DOWN_BY((int)l->down));
   return Q(add_epi16)(adc.base, Q(mullo_epi16)(adc.step, code));
 }
 
@@ -58,15 +70,22 @@ static AI void NAME(store_pairs)(int32_t *out, QV a, QV b) {
 #endif
 }
 
-static AI QV NAME(weigh_pair)(int32_t low, int32_t high) {
-  return Q(set1_epi32)((int32_t)((uint32_t)(uint16_t)low | (uint32_t)high << 16));
+/* Add x times a weight and y times another to sums of the low and the high half of each 128 bits. */
+static AI void NAME(add_weighed)(QV *low, QV *high, QV x, QV y, int32_t of_x, int32_t of_y) {
+#ifdef PLAIN_QUICK
+  plain_add_weighed(low, high, x, y, (int16_t)of_x, (int16_t)of_y);
+#else
+  const QV weights = Q(set1_epi32)((int32_t)((uint32_t)(uint16_t)of_x | (uint32_t)of_y << 16));
+  *low = Q(add_epi32)(*low, Q(madd_epi16)(Q(unpacklo_epi16)(x, y), weights));
+  *high = Q(add_epi32)(*high, Q(madd_epi16)(Q(unpackhi_epi16)(x, y), weights));
+#endif
 }
 
 /* Weighed values of all bit-slices, out[at_once]; `even` where all columns have the same ADC. */
 static AI void NAME(convert_some)(const Layer *l, const int16_t *p, const int16_t *tables,
                                   int32_t *out, const int even) {
   const QV top = Q(set1_epi16)((short)l->top);
-  const __m128i none = _mm_setzero_si128(); /* down is 0 where all have the same ADC */
+  const DOWN none = DOWN_BY(0); /* down is 0 where all have the same ADC */
   const int64_t across = even ? 32 : l->cols;
   const NAME(Adc) adc = NAME(load_adc)(tables, across);
   const int64_t outputs = l->at_once, S = l->S, Npad = l->Npad;
@@ -86,9 +105,7 @@ static AI void NAME(convert_some)(const Layer *l, const int16_t *p, const int16_
         x = NAME(quick_value)(l, sums, t, top);
         if (two) y = NAME(quick_value)(l, sums + outputs, t + Npad, top);
       }
-      const QV weights = NAME(weigh_pair)(step * sign[s], two ? step * sign[s + 1] : 0);
-      a = Q(add_epi32)(a, Q(madd_epi16)(Q(unpacklo_epi16)(x, y), weights));
-      b = Q(add_epi32)(b, Q(madd_epi16)(Q(unpackhi_epi16)(x, y), weights));
+      NAME(add_weighed)(&a, &b, x, y, step * sign[s], two ? step * sign[s + 1] : 0);
     }
     NAME(store_pairs)(out + c, a, b);
   }
@@ -100,5 +117,8 @@ static AI void NAME(convert_quick)(const Layer *l, const int16_t *p, const int16
   else NAME(convert_some)(l, p, tables, out, 0);
 }
 #undef HALVES
+#undef PLAIN_QUICK
+#undef DOWN
+#undef DOWN_BY
 #undef QV
 #undef Q

@@ -251,7 +251,7 @@ static void FN(sums_of)(const Layer *l, const Scratch *s, const Cluster *k, int6
       if (l->readout == SENSE) FN(sense_noisy)(l, sums, tables, &reads, k->y + c, found);
       else FN(convert_sums)(l, sums, tables, inverse, &reads, k->y + c, found);
     } else if (l->readout == SENSE) FN(sense_sums)(l, sums, e.n, tables, found);
-#ifdef QUICK
+#ifdef NARROW
     else if (l->quick) NAME(convert_quick)(l, sums, s->halves + (l->quick == EVEN ? 0 : b * 5 * l->cols + c), found);
 #endif
     else FN(convert_sums)(l, sums, tables, inverse, NULL, 0, found);

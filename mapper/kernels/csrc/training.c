@@ -7,6 +7,8 @@ enum { MOST = 1 << 24 };
 /* A kernel's variant for the `level` that stands where this is used: none needs VBMI2. */
 #if defined(__x86_64__)
 #define PICK_LEARNING(kernel) (level >= 2 ? kernel##_avx512 : level == 1 ? kernel##_avx2 : kernel##_base)
+#elif defined(__aarch64__)
+#define PICK_LEARNING(kernel) PICK(kernel)
 #else
 #define PICK_LEARNING(kernel) kernel##_base
 #endif

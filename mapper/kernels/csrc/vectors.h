@@ -1,5 +1,6 @@
 /* Vectors of one instruction set; VARIANT names it and LEVEL says what it has:
- * 0 plain vectors of 16 bytes, 1 AVX2 and FMA, 2 AVX-512 (F, BW, VL, DQ), 3 that and VBMI2. */
+ * 0 plain vectors of 16 bytes, 1 AVX2 and FMA, 2 AVX-512 (F, BW, VL, DQ), 3 that and VBMI2.
+ * With NEON, level 0 has the instructions of Arm for what the compiler does not find itself. */
 #if LEVEL >= 2
 #include <immintrin.h>
 #define VECTOR 64
@@ -8,7 +9,9 @@
 #define VECTOR 32
 #else
 #define VECTOR 16
-#ifdef __SSE2__
+#if defined(NEON)
+#include <arm_neon.h>
+#elif defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 #endif
