@@ -6,6 +6,7 @@
 # make native    compile the kernels beside their sources, as an editable install does
 # make recipes   the programs of docs/exporting.md, each in an environment of its own (gigabytes of libraries)
 # make sanitize  the tests of the native kernels, built with address and undefined-behaviour checks
+# make arm    the wheel for 64-bit Arm and the tests of its kernels, emulated: TESTS=... runs some of them
 # make wheel  sdist and wheel in dist/
 # make clean  remove what was built; .venv stays
 
@@ -22,7 +23,7 @@ CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 DOCS := $(VENV)/.docs-installed
 
-.PHONY: demo test test-all lint docs native recipes sanitize wheel clean
+.PHONY: demo test test-all lint docs native recipes sanitize arm wheel clean
 
 demo: $(CORE)
 	$(BIN)/spikeloom demo -o build/demo
@@ -63,6 +64,10 @@ sanitize: $(DEV)
 	cd $(SANITIZED) && ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=. \
 	    LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	    $(abspath $(BIN))/python -m pytest -q -p no:cacheprovider tests/executor/native tests/training/test_native.py
+
+# Says which of Debian's packages it lacks.
+arm: $(DEV)
+	$(BIN)/python -m tests.arm.emulate --workers $(WORKERS) $(TESTS)
 
 wheel: $(DEV)
 	$(BIN)/python -m build --outdir dist

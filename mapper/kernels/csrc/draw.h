@@ -32,4 +32,5 @@ DRAW_SOME(base)
 DRAW_SOME(avx2)
 DRAW_SOME(avx512)
 DRAW_SOME(vbmi2)
+DRAW_SOME(neon)
 #endif
