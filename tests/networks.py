@@ -141,6 +141,7 @@ def _neuron_options() -> st.SearchStrategy[dict[str, Any]]:
                     (True, RoundedLevels(high=3)),
                     (False, RoundedLevels(high=4, rounding="half-even")),
                     (False, RoundedLevels(high=3, rounding="half-up")),
+                    (False, RoundedLevels(low=-1, high=2, rounding="half-down")),
                 ]
             ),
         }

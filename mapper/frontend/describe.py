@@ -298,6 +298,8 @@ def _fires_at(op: Neuron | IntegerNeuron) -> str:
         return f"{told}: membrane / threshold to the nearest, ties to even"
     if levels.rounding == "half-up":
         return f"{told}: membrane / threshold to the nearest, halves upwards"
+    if levels.rounding == "half-down":
+        return f"{told}: membrane / threshold to the nearest, halves downwards"
     return f"{told}: level k where membrane {compare} k * threshold"
 
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from mapper.ir.values import INT64, Array, Constants, IntType, Part, Scalar, param
 
-Rounding = Literal["toward-zero", "half-even", "half-up"]
-"""How a membrane in thresholds becomes a level. ``half-up``: to the nearest, a half upwards."""
+Rounding = Literal["toward-zero", "half-even", "half-up", "half-down"]
+"""How a membrane in thresholds becomes a level. ``half-up``: to the nearest, a half upwards;
+``half-down``: a half downwards."""
 
 MOST_SPIKES = 255
 """Levels above or below 0 that a step may give; also thresholds of an integer neuron."""
@@ -72,8 +73,8 @@ class RoundedLevels(Levels):
     ``toward-zero``: level ``k > 0`` where ``q >= k`` (``q > k`` where the neuron is strict), and
     ``-k`` where ``-q`` does. ``half-even``: the nearest whole number, of two equally near the
     even one; so level ``k`` or more where ``q > k - 1/2`` for odd ``k`` and ``q >= k - 1/2`` for
-    even ``k``. ``half-up``: level ``k`` or more where ``q >= k - 1/2``. What lies beyond
-    ``low .. high`` gives the end.
+    even ``k``. ``half-up``: level ``k`` or more where ``q >= k - 1/2``, ``half-down``: past that
+    alone. What lies beyond ``low .. high`` gives the end.
     """
 
     rounding: Rounding = "toward-zero"
@@ -81,7 +82,7 @@ class RoundedLevels(Levels):
     def problems(self) -> Iterator[str]:
         """Yield why no neuron gives these levels, or which other words say the same."""
         yield from Levels.problems(self)
-        if self.is_spike and self.rounding == "half-even":
+        if self.is_spike and self.rounding in ("half-even", "half-down"):
             yield "one level is nearest past half a threshold: 'strict', with that threshold"
         if self.is_spike and self.rounding == "half-up":
             yield "one level is nearest from half a threshold on: that threshold"
@@ -92,6 +93,8 @@ class RoundedLevels(Levels):
             return np.clip(np.rint(q), self.low, self.high)
         if self.rounding == "half-up":
             return np.clip(np.floor(q + np.float32(0.5)), self.low, self.high)
+        if self.rounding == "half-down":
+            return np.clip(np.ceil(q - np.float32(0.5)), self.low, self.high)
         up = np.ceil(q) - 1 if strict else np.floor(q)
         down = np.floor(q) + 1 if strict else np.ceil(q)
         return np.asarray(np.clip(up, 0, self.high) + np.clip(down, self.low, 0))
@@ -109,8 +112,8 @@ def start_of(level: int, rounding: Rounding, strict: bool) -> tuple[float, bool]
     """Return where a level and what is above it begin, and whether past that number only."""
     if rounding == "half-even":
         return level - 0.5, level % 2 == 1
-    if rounding == "half-up":
-        return level - 0.5, False
+    if rounding in ("half-up", "half-down"):
+        return level - 0.5, rounding == "half-down"
     return (float(level), strict) if level > 0 else (float(level - 1), not strict)
 
 

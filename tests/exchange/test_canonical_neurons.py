@@ -39,6 +39,7 @@ def neuron_names():
         *("Neuron_subtract_guarded_strict_m2to3down_floor", "Neuron_none_same_strict_0to255down"),
     ]
     ends += [
+        "Neuron_subtract_same_0to3lower",
         "Neuron_current_value_same_strict_keptcut_currentkeptcut",
         "Neuron_current_subtract_next_currenttakendown",
         "Integrator_current_currentkeptnear",

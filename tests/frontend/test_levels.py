@@ -8,6 +8,7 @@ from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
 from mapper.frontend.neurons import stateless as stateless_neurons
 from mapper.ir.core import SPIKE
+from mapper.ir.evaluate import evaluate
 from mapper.ir.levels import RoundedLevels
 from mapper.ir.neurons import Neuron
 from mapper.pipeline import make_passes, run_passes
@@ -123,6 +124,63 @@ FAMILIES = {
         RoundedLevels(high=4, rounding="half-up"),
         [node("Clip", "u zero four", "c"), node("Add", "c half", "h"), node("Floor", "h", "s")],
     ),
+    "rounded up, less one": (
+        RoundedLevels(high=4),
+        [node("Ceil", "u", "c"), node("Sub", "c one", "d"), node("Clip", "d zero four", "s")],
+    ),
+    "rounded up, less one, without a limit": (
+        RoundedLevels(high=255),
+        [node("Ceil", "u", "c"), node("Sub", "c one", "d"), node("Relu", "d", "s")],
+    ),
+    "bounded, then up, less one": (
+        RoundedLevels(high=3),
+        [
+            *(node("Clip", "u zero four", "c"), node("Ceil", "c", "d")),
+            *(node("Sub", "d one", "e"), node("Relu", "e", "s")),
+        ],
+    ),
+    "up of parts": (
+        RoundedLevels(high=4),
+        [
+            *(node("Div", "u part", "q"), node("Ceil", "q", "c"), node("Sub", "c one", "d")),
+            *(node("Clip", "d zero four", "s"), node("Mul", "s part", "taken")),
+            node("Sub", "u taken", "v_out"),
+        ],
+    ),
+    "less a half, then up": (
+        RoundedLevels(high=4, rounding="half-down"),
+        [node("Sub", "u half", "h"), node("Ceil", "h", "c"), node("Clip", "c zero four", "s")],
+    ),
+    "bounded, less a half, then up": (
+        RoundedLevels(high=4, rounding="half-down"),
+        [node("Clip", "u zero four", "c"), node("Sub", "c half", "h"), node("Ceil", "h", "s")],
+    ),
+    "down on the other side": (
+        RoundedLevels(high=4, rounding="half-down"),
+        [
+            *(node("Sub", "half u", "h"), node("Floor", "h", "f"), node("Neg", "f", "c")),
+            node("Clip", "c zero four", "s"),
+        ],
+    ),
+    "middles passed": (
+        RoundedLevels(high=3, rounding="half-down"),
+        [
+            *reached("half", "a", "Greater"),
+            *(*reached("middle", "b", "Greater"), *reached("late", "c", "Greater")),
+            *(node("Add", "a b", "ab"), node("Add", "ab c", "s")),
+        ],
+    ),
+    "less one, down, and one": (
+        RoundedLevels(high=4),
+        [
+            *(node("Sub", "u one", "h"), node("Floor", "h", "c"), node("Add", "c one", "d")),
+            node("Clip", "d zero four", "s"),
+        ],
+    ),
+    "down, and at most 3 before 0": (
+        RoundedLevels(high=3),
+        [node("Floor", "u", "c"), node("Min", "c three", "d"), node("Relu", "d", "s")],
+    ),
     "truncated where it is above 0": (
         RoundedLevels(high=255),
         [
@@ -168,6 +226,56 @@ def test_levels_are_read_however_they_are_written(levels, nodes, tmp_path):
     assert neuron.levels == levels
     assert neuron.reset.kind == "subtract"
     assert neuron.spike.type == levels.type
+
+
+def test_whole_numbers_are_passed_where_what_is_rounded_up_is_less_one(tmp_path):
+    """At 1 ``Ceil(u) - 1`` is 0, above it 1; at 3/2 ``Ceil(u - 1/2)`` is 1, above it 2."""
+    for name, q, level in (("rounded up, less one", 1.0, 0), ("less a half, then up", 1.5, 1)):
+        path = saved(spelled(*FAMILIES[name][1], *SOFT), tmp_path)
+        (neuron,) = (op for op in import_model(path).graph.ops if isinstance(op, Neuron))
+        given = np.array([q, np.nextafter(np.float32(q), np.float32(2))], np.float32)
+        assert neuron.levels.of(given, neuron.strict).tolist() == [level, level + 1]
+
+
+@pytest.mark.parametrize("name", ["rounded up, less one", "less a half, then up"])
+def test_ties_of_what_is_rounded_up_are_the_hardware_s_too(name, tmp_path):
+    """Weights are multiples of 1/4: integer membranes meet ties. ``y`` is three of the levels."""
+    proto = spelled(*FAMILIES[name][1], *SOFT)
+    for held in proto.graph.initializer:
+        if held.name == "w2":
+            held.CopyFrom(numpy_helper.from_array(np.eye(6, dtype=np.float32)[:3], "w2"))
+    graph = import_model(saved(proto, tmp_path)).graph
+    made, _ = run_passes(graph, load_target("ideal-128"), make_passes())
+    x = spikes(graph, steps=24)
+    found, wanted = run_everywhere(made, x)["y"], evaluate(graph, x)["y"]
+    assert len(np.unique(wanted)) > 3
+    assert np.allclose(made.codings["y"].scale * found, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        (
+            [node("Ceil", "u", "c"), node("Clip", "c zero four", "s")],
+            "it rounds its membrane with 1 of a level added to it, where 0 may be",
+        ),
+        (
+            [node("Add", "u quarter", "h"), node("Floor", "h", "c"), node("Relu", "c", "s")],
+            "it rounds its membrane with 0.25 of a level added to it, where 0 may be, or 0.5",
+        ),
+        (
+            [
+                *(node("Ceil", "u", "c"), node("Sub", "c one", "d")),
+                node("Clip", "d minus_two four", "s"),
+            ],
+            "it rounds its state up, below zero as well",
+        ),
+    ],
+)
+def test_roundings_that_no_levels_say_are_refused_as_what_they_are(nodes, message, tmp_path):
+    with pytest.raises(MappingError, match=message) as refused:
+        import_model(saved(spelled(*nodes, *SOFT), tmp_path))
+    assert refused.value.diagnostics[0].code == "unsupported-neuron"
 
 
 LEVEL = [node("Clip", "u zero four", "c"), node("Round", "c", "level")]
@@ -486,7 +594,7 @@ REFUSED = {
     ),
     "a fraction before it": (
         [node("Add", "u quarter", "q"), node("Round", "q", "c"), node("Relu", "c", "s"), *SOFT],
-        "what it rounds is not its membrane potential",
+        "it rounds its membrane with 0.25 of a level added to it",
     ),
     "uneven thresholds": (
         [

@@ -107,8 +107,9 @@ _ROUNDINGS: Mapping[str, Rounding] = {
     "down": "toward-zero",
     "even": "half-even",
     "up": "half-up",
+    "lower": "half-down",
 }
-_LEVELS = re.compile(r"(m?)(\d{1,3})to(\d{1,3})(down|even|up)")
+_LEVELS = re.compile(r"(m?)(\d{1,3})to(\d{1,3})(down|even|up|lower)")
 
 
 def _levels_word(levels: RoundedLevels) -> str:
@@ -243,6 +244,8 @@ def _told_firing(op: Neuron) -> str:
         rule = "the whole number nearest to u / threshold, of two the even one"
     elif levels.rounding == "half-up":
         rule = "the whole number nearest to u / threshold, of two the greater one"
+    elif levels.rounding == "half-down":
+        rule = "the whole number nearest to u / threshold, of two the lesser one"
     else:
         rule = f"k where u / threshold {compare} k, -k where -u / threshold {compare} k"
     return f"Gives {levels.low}..{levels.high} a step: {rule}."

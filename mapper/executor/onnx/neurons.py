@@ -88,6 +88,9 @@ def _rounded(n: Nodes, levels: RoundedLevels, q: str, strict: bool) -> str:
     if levels.rounding == "half-up":
         raised = n.op("Add", q, n.op("Constant", value_float=0.5))
         return clipped(n.op("Floor", raised), levels.low, levels.high)
+    if levels.rounding == "half-down":
+        lowered = n.op("Sub", q, n.op("Constant", value_float=0.5))
+        return clipped(n.op("Ceil", lowered), levels.low, levels.high)
     up, down = n.op("Floor", q), n.op("Ceil", q)
     if strict:
         one = n.op("Constant", value_float=1.0)

@@ -84,7 +84,10 @@ class Fires(Atom):
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
 class Counts(Fires):
-    """``level`` rounded toward zero, or to the ``nearest`` (ties to even), in ``low .. high``."""
+    """``level`` rounded toward zero, or to the ``nearest`` (ties to even), in ``low .. high``.
+
+    Where it is ``strict``, which none below 0 is, whole numbers of it are passed and not reached.
+    """
 
     low: int
     high: int

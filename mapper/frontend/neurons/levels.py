@@ -125,11 +125,15 @@ def widest(counts: Sequence[Counts]) -> Counts | None:
     for count in counts:
         low, high = count.wanted
         if all(
-            low <= other.wanted[0] and other.wanted[1] <= high and other.nearest == count.nearest
+            low <= other.wanted[0] and other.wanted[1] <= high and _is_alike(other, count)
             for other in counts
         ):
             return count
     return None
+
+
+def _is_alike(count: Counts, other: Counts) -> bool:
+    return (count.nearest, count.strict) == (other.nearest, other.strict)
 
 
 def parts_of(count: Counts, starts: Mapping[Fires, tuple[Array, bool]]) -> Row | None:
@@ -144,12 +148,12 @@ def parts_of(count: Counts, starts: Mapping[Fires, tuple[Array, bool]]) -> Row |
     parts: dict[Fires, Part] = {}
     for event, (start, past) in starts.items():
         if isinstance(event, Counts):
-            if np.any(start != 0) or event.nearest != count.nearest:
+            if np.any(start != 0) or not _is_alike(event, count):
                 return None
             if event is not count:
                 parts[event] = Part(low=event.wanted[0], high=event.wanted[1])
             continue
-        for level, (at, passed) in enumerate(levels.starts(False), levels.low + 1):
+        for level, (at, passed) in enumerate(levels.starts(count.strict), levels.low + 1):
             if passed == past and close(start, np.asarray(at)):
                 parts[event] = reaching(level)
         if event not in parts:
@@ -197,9 +201,10 @@ def _row_from(
         ("toward-zero", first, past),
         ("half-even", 2 * first, False),
         ("half-up", 2 * first, False),
+        ("half-down", 2 * first, True),
     )
     for rounding, unit, strict in ways:
-        if rounding == "half-up" and below:
+        if rounding in ("half-up", "half-down") and below:
             continue  # which no rounding of a count says
         levels = RoundedLevels(low=-len(below), high=len(above), rounding=rounding)
         wanted = list(levels.starts(strict))
@@ -217,7 +222,7 @@ def _event(
     ordered: Sequence[Fires], ref: Form, unit: Array, levels: RoundedLevels, strict: bool
 ) -> Counts:
     """Make the one event that thresholds in a row are together."""
-    first, before = ordered[0], 0.5 if levels.rounding == "half-up" else 0.0
+    first, before = ordered[0], 0.5 if levels.rounding in ("half-up", "half-down") else 0.0
     return Counts(
         name=first.name,
         shape=first.shape,

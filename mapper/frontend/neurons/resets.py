@@ -169,7 +169,7 @@ def reset_of(update: Form, read: Input, levels: Levels) -> ResetRule:
     guarded = _guarded_reset(rest, fired, event, levels, read)
     if guarded is not None:
         return guarded
-    raise UnfitError(_other_level(levels[event], update, read), event.loc)
+    raise UnfitError(_why_unfit(event, levels[event], update, rest, read), event.loc)
 
 
 def with_outcome(form: Form, event: Atom, value: float) -> Form:
@@ -234,11 +234,43 @@ def all_firings(levels: Levels, rule: ResetRule, read: Input) -> list[Firing]:
             event, level, old, read, "next"
         )
         if firing is None:
-            raise UnfitError(_other_level(level, rule.fired_by, read), event.loc)
+            by = rule.fired_by
+            raise UnfitError(_why_unfit(event, level, by, by, read), event.loc)
         if found and not firing.same_as(found[0]):
             raise UnfitError("it fires at more than one threshold", event.loc)
         found.append(firing)
     return found
+
+
+def _why_unfit(event: Fires, level: Form, update: Form, membrane: Form, read: Input) -> str:
+    """Say why a comparison is none of the membrane, or what is added before that is rounded."""
+    rest = _beside(level, membrane, read) if isinstance(event, Counts) else None
+    if rest is None:
+        return _other_level(level, update, read)
+    return (
+        f"it rounds its membrane with {float(np.mean(rest.constant)):g} of a level added to it, "
+        "where 0 may be, or 0.5 to what is rounded down"
+    )
+
+
+def _beside(level: Form, target: Form, read: Input) -> Form | None:
+    """Return what is in a level beside a multiple of a membrane: a constant, or None."""
+    factor = _factor(level, target, read)
+    if factor is None:
+        return None
+    rest = forms.subtract(level, forms.scale(target, factor))
+    return rest if np.all(factor > 0) and is_constant(rest, level) else None
+
+
+def _factor(level: Form, target: Form, read: Input) -> Array | None:
+    """Return how often a level has what moves a membrane."""
+    pivot: Monomial = frozenset([read])
+    if pivot not in target.terms:
+        pivot = next((m for m in target.terms if m != ONE), ONE)
+    divisor = target.terms.get(pivot)
+    if divisor is None or pivot == ONE or np.any(divisor == 0) or pivot not in level.terms:
+        return None
+    return np.asarray(level.terms[pivot] / divisor)
 
 
 def read_firing(
@@ -248,15 +280,8 @@ def read_firing(
 
     What a count rounds has to be such a multiple, with nothing beside it.
     """
-    pivot: Monomial = frozenset([read])
-    if pivot not in target.terms:
-        pivot = next((m for m in target.terms if m != ONE), ONE)
-    divisor = target.terms.get(pivot)
-    if divisor is None or pivot == ONE or np.any(divisor == 0) or pivot not in level.terms:
-        return None
-    factor = level.terms[pivot] / divisor
-    rest = forms.subtract(level, forms.scale(target, factor))
-    if not np.all(factor > 0) or not is_constant(rest, level):
+    factor, rest = _factor(level, target, read), _beside(level, target, read)
+    if factor is None or rest is None:
         return None
     if isinstance(event, Counts):
         levels = _rounded_with(event, rest.constant)
@@ -265,7 +290,7 @@ def read_firing(
         return Firing(
             event=event,
             threshold=compress(np.asarray(1.0 / factor)),
-            strict=event.strict,
+            strict=event.strict and levels.rounding == "toward-zero",
             phase=phase,
             levels=levels,
         )
@@ -276,7 +301,8 @@ def read_firing(
 def _rounded_with(count: Counts, before: Array) -> RoundedLevels | None:
     """Return the levels of a count of the membrane and what is added before: nothing, or a half.
 
-    A half makes the nearest of what is rounded down. Of anything else there are no levels.
+    A half makes the nearest of what is rounded down, and of whole numbers that are passed the
+    nearest with halves downwards. Of anything else there are no levels.
     """
     levels = levels_of(count)
     if np.all(np.abs(before) <= TOLERANCE):
@@ -284,7 +310,7 @@ def _rounded_with(count: Counts, before: Array) -> RoundedLevels | None:
     half = bool(np.all(np.abs(before - 0.5) <= TOLERANCE))
     if count.nearest or levels.low or not half:
         return None  # below 0 what is rounded toward zero is not the nearest
-    return replace(levels, rounding="half-up")
+    return replace(levels, rounding="half-down" if count.strict else "half-up")
 
 
 def levels_of(count: Counts) -> RoundedLevels:

@@ -98,7 +98,11 @@ def _neuron(count: Counts, name: str, row: Row) -> Fitted:
     inside = forms.scale(level, 1.0 / factor)
     bias = inside.constant
     firing = Firing(
-        event=count, threshold=1.0 / factor, strict=False, phase="same", levels=levels_of(count)
+        event=count,
+        threshold=1.0 / factor,
+        strict=count.strict,
+        phase="same",
+        levels=levels_of(count),
     )
     return _keeping_nothing(name, forms.subtract(inside, forms.of_array(bias)), bias, firing, row)
 

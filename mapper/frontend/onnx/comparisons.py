@@ -101,7 +101,7 @@ class Comparisons:
         if not low < least <= high:
             return Form(level.shape, {forms.ONE: np.asarray(float(least <= low))})
         rounding: Rounding = "half-even" if count.nearest else "toward-zero"
-        start, past = start_of(int(least), rounding, strict=False)
+        start, past = start_of(int(least), rounding, strict=count.strict)
         reached = forms.subtract(
             forms.reshape(count.level, level.shape), of_array(np.asarray(start))
         )
@@ -117,6 +117,7 @@ class Comparisons:
         name: str,
         shape: Shape,
         loc: str,
+        strict: bool = False,
     ) -> Form:
         """Return the form of ``level`` rounded to a whole number, within ``ends``.
 
@@ -127,14 +128,15 @@ class Comparisons:
             name: The model's tensor that holds the number.
             shape: Of ``level``, without the batch axis.
             loc: The node that rounds.
+            strict: A whole number is passed, and not reached; the lowest is 0 then.
         """
         low, high = ends
         if low == high == 0:
             return Form(level.shape, {})
         if low == 0 and high == 1:
             half = forms.subtract(level, of_array(np.asarray(0.5 if nearest else 1.0)))
-            return self.above_zero(half, nearest, name=name, shape=shape, loc=loc)
-        key = (forms.key_of(level), *ends, nearest)
+            return self.above_zero(half, nearest or strict, name=name, shape=shape, loc=loc)
+        key = (forms.key_of(level), *ends, nearest, strict)
         count = self._by_key.get(key)
         if not isinstance(count, Counts):
             whole = int(max(low, -MOST_SPIKES)), int(min(high, MOST_SPIKES))
@@ -148,7 +150,7 @@ class Comparisons:
                 type=IntType.spanning(*whole),
                 loc=loc,
                 level=level,
-                strict=False,
+                strict=strict,
                 tensor=name,
                 low=whole[0],
                 high=whole[1],
@@ -209,7 +211,7 @@ def _begins(event: Fires) -> tuple[Array, bool]:
     """Return where a comparison comes on, in what moves it, and whether past that only."""
     start, past = 0.0, event.strict
     if isinstance(event, Counts):
-        start, past = start_of(1, "half-even" if event.nearest else "toward-zero", strict=False)
+        start, past = start_of(1, "half-even" if event.nearest else "toward-zero", past)
     return np.asarray(start - event.level.constant), past
 
 

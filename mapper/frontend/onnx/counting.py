@@ -74,7 +74,11 @@ def rounded_down(node: Node, x: Form) -> Form:
 
 
 def rounded_up(node: Node, x: Form) -> Form:
-    """``Ceil``: rounded down on the other side of 0."""
+    """``Ceil``: rounded down on the other side of 0; of what is 0 or more, numbers passed."""
+    inside, low, high = _unbounded(x)
+    if np.ceil(low) == 0:
+        passed = forms.add(inside, of_array(np.ones(())))
+        return _counted(node, passed, 0.0, np.ceil(high), nearest=False, strict=True)
     return forms.negate(rounded_down(node, forms.negate(x)))
 
 
@@ -109,33 +113,72 @@ def toward_zero(node: Node, x: Form) -> Form:
     return _counted(node, inside, np.trunc(low), np.trunc(high), nearest=False)
 
 
-def _counted(node: Node, inside: Form, low: float, high: float, *, nearest: bool) -> Form:
+def _counted(
+    node: Node, inside: Form, low: float, high: float, *, nearest: bool, strict: bool = False
+) -> Form:
     if forms.is_at_least_zero(inside):  # a bound at 0 was left out, for it bounds nothing
         low = max(low, 0.0)
     if not low <= 0 <= high:
         raise NotAffineError(f"gives whole numbers of {low:g} to {high:g}, and never 0")
     shape = node.inner(inside.shape)
     return node.comparisons.counted(
-        inside, (low, high), nearest, name=node.name, shape=shape, loc=node.loc
+        inside, (low, high), nearest, name=node.name, shape=shape, loc=node.loc, strict=strict
     )
 
 
 def narrowed(node: Node, x: Form, bound: Array) -> Form | None:
-    """Return ``max(x, bound)`` of a count; None where ``x`` is none."""
-    (count, factor) = alone(x)
-    if isinstance(count, Floored) and np.all(factor == 1) and np.all(bound == 0):
-        inside, low, high = _unbounded(count.operands[0])
-        inside = forms.reshape(inside, x.shape)
-        return _counted(node, inside, max(np.floor(low), 0.0), np.floor(high), nearest=False)
-    if not isinstance(count, Counts) or factor.ndim or bound.ndim:
+    """Return ``max(x, bound)`` of a count, or from 0 of what is rounded; None where ``x`` is none.
+
+    A whole number may be added to either.
+    """
+    if np.all(bound == 0) and (counted := _from_zero(node, x)) is not None:
+        return counted
+    more = of_array(x.constant)
+    (count, factor) = alone(forms.subtract(x, more))
+    if not isinstance(count, Counts) or factor.ndim or bound.ndim or more.constant.ndim:
+        return None
+    bound = (bound - more.constant) / factor
+    if np.any(more.constant) and not _may_move(count, float(bound), float(factor)):
         return None
     low, high = count.wanted
-    if factor > 0:
-        low = max(low, float(np.ceil(bound / factor)))
+    level, strict, moved = forms.reshape(count.level, x.shape), count.strict, 0.0
+    if factor < 0:
+        high = min(high, float(np.floor(bound)))
+    elif np.any(more.constant) and bound > 0:  # counted from there
+        moved, high = float(bound), high - float(bound)
+        level = forms.subtract(level, of_array(bound))
     else:
-        high = min(high, float(np.floor(bound / factor)))
-    level = forms.reshape(count.level, x.shape)
-    return forms.scale(_counted(node, level, low, high, nearest=count.nearest), factor)
+        low = max(low, float(np.ceil(bound)))
+    kept = _counted(node, level, low, high, nearest=count.nearest, strict=strict)
+    return forms.add(forms.scale(kept, factor), of_array(more.constant + factor * moved))
+
+
+def _may_move(count: Counts, bound: float, factor: float) -> bool:
+    """Say whether a count may be taken up to a whole number, or counted from there."""
+    return bound.is_integer() and abs(factor) == 1 and not count.nearest and count.wanted[0] == 0
+
+
+def _from_zero(node: Node, x: Form) -> Form | None:
+    """Return ``max(x, 0)`` of what is rounded down or up, and a whole number; None of others."""
+    (clamp, _) = alone(x)
+    held = clamp.inside if isinstance(clamp, Clamp) else x
+    if not any(isinstance(atom, Floored) for atom in held.atoms()):
+        return None
+    inner, least, most = _unbounded(x)
+    (floored, factor) = alone(forms.subtract(inner, of_array(inner.constant)))
+    more = inner.constant
+    whole = not more.ndim and float(more).is_integer()
+    if not isinstance(floored, Floored) or not whole or not (np.all(np.abs(factor) == 1)):
+        return None
+    inside, low, high = _unbounded(forms.reshape(floored.operands[0], x.shape))
+    up = bool(np.all(factor < 0))
+    if up:  # -Floor(-u) is Ceil(u): k or more where u passes k - 1
+        inside, low, high = forms.negate(inside), float(np.ceil(-high)), float(np.ceil(-low))
+    else:
+        low, high = float(np.floor(low)), float(np.floor(high))
+    level = forms.add(inside, of_array(more + float(up)))
+    ends = max(low + float(more), least, 0.0), min(high + float(more), np.floor(most))
+    return _counted(node, level, *ends, nearest=False, strict=up)
 
 
 def alone(x: Form) -> tuple[forms.Atom | None, Array]:
