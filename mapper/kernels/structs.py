@@ -123,7 +123,8 @@ class Cells:
     kind: Kind
     cellcopies: int = 1
     """Copies that have cells of their own; 1 where all are alike."""
-    weights: Bytes | NDArray[np.int8] | Halves | Int32s
+    weights: Bytes | NDArray[np.int8] | Halves | Int32s | None
+    """None where ``exact`` is all wordlines."""
     L: int = 1
     """Thresholds."""
 
@@ -172,6 +173,13 @@ class Cells:
     """In place of ``tables`` where ``quick`` is not ``BY_FLOATS``, and where sums are not wide."""
     rests: Halves | None = None
     """What sums of 0 are read as, before scales: where sums are not wide."""
+    exact: int = 0
+    """Up to how many driven wordlines codes of ADCs stand for the sums themselves; 0 for none."""
+    whole: Halves | None = None
+    """What a driven wordline adds then, all slices and the offset in one number, ``whole_at``
+    outputs together. The sum of ``fits`` of them is a number of 16 bits."""
+    fits: int = 0
+    whole_at: int = 0
 
     # Of noisy reads.
     noisy: bool = False

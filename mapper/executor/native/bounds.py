@@ -55,6 +55,8 @@ class Arithmetic:
     down: int = 0
     wide: bool = True
     """Whether sums of row blocks take 32 bits instead of 16, and so what is compared."""
+    exact: int = 0
+    """Up to how many driven wordlines the codes of an ADC surely stand for the sums themselves."""
 
 
 def arithmetic(layer: CrossbarLayer, constants: Constants, grid: Grid) -> Arithmetic:
@@ -82,16 +84,19 @@ def arithmetic(layer: CrossbarLayer, constants: Constants, grid: Grid) -> Arithm
     if tallest > (most := core.number("MOST_LISTED")):
         raise NotNativeError(f"row blocks of {tallest} wordlines, at most {most}")
     bits = _sum_bits(layer, constants, grid)
+    exact = min(tallest, _exact_up_to(layer, grid))
     if bits == 32:
-        return Arithmetic(bits=False)
+        return Arithmetic(bits=False, exact=exact)
     chunk = BYTE // max(1, -grid.digits[0], grid.digits[1])
     nibbles = _nibbles(grid) if chunk >= FEWEST else 0
+    in_bytes = chunk >= FEWEST and len(layer.add.significances) == 1
     return Arithmetic(
         bits=False,
         cells=8 if chunk >= FEWEST else 16,
         chunk=chunk // nibbles * nibbles if nibbles else max(1, chunk),
         nibbles=nibbles,
         wide=total >= HALF or not _is_narrow(layer, constants, grid),
+        exact=0 if in_bytes else exact,
         **_quick(layer, grid),
     )
 
@@ -212,6 +217,27 @@ def _quick(layer: CrossbarLayer, grid: Grid) -> _Quick:
     if lowest + steepest * top < HALF:
         return _Quick(quick="BY_COLUMN", down=down)
     return by_floats
+
+
+def _exact_up_to(layer: CrossbarLayer, grid: Grid) -> int:
+    """Return up to how many driven wordlines every sum is what its code stands for.
+
+    That takes an ADC whose levels are counts and a sum that it does not cut off. What a few
+    wordlines add, all slices in one, has to fit 16 bits, too. The cells of dies are left out.
+    """
+    read, (low, high) = layer.read, grid.digits
+    if not isinstance(read, AdcRead) or grid.noisy or not grid.is_whole:
+        return 0
+    if grid.whole_fits < FEWEST:
+        return 0
+    first, widths, steps, base = grid.converter()
+    if (widths != 1).any() or (steps != 1).any() or (first != base + 1).any():
+        return 0
+    least, most = int(base.max()), int(base.min()) + (1 << read.bits) - 1
+    if least > 0 or most < 0:
+        return 0
+    ends = ((most, high), (-least, -low))
+    return min((end // step for end, step in ends if step > 0), default=BYTE)
 
 
 def quick_factors(widths: Array, down: int) -> Array:

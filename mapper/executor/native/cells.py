@@ -23,6 +23,7 @@ from mapper.executor.native.pack_sums import (
     outputs_at_once,
     pack_rests,
     pack_sums,
+    pack_whole,
     sense_tables,
     step_tables,
 )
@@ -93,10 +94,11 @@ def sums(grid: Grid, order: Sequence[int], columns: Columns, how: Arithmetic, le
     """Return what the kernel that adds cells as numbers reads."""
     layer, read = grid.layer, grid.layer.read
     at_once = outputs_at_once(grid, columns, how, level)
+    lossless = how.exact >= max(len(rows) for rows in layer.mvm.cell_rows)
     cells = Cells(
         kind=_KINDS[how.cells],
         cellcopies=grid.cell_copies,
-        weights=pack_sums(grid, order, columns, how, at_once),
+        weights=None if lossless else pack_sums(grid, order, columns, how, at_once),
         cols=columns.count,
         at_once=at_once,
         chunk=how.chunk,
@@ -104,6 +106,7 @@ def sums(grid: Grid, order: Sequence[int], columns: Columns, how: Arithmetic, le
         quick=how.quick,
         down=how.down,
         offset=layer.add.offset,
+        **_whole(grid, order, columns, how, level),
     )
     if grid.noisy:
         cells = replace(cells, **_noise(grid, order))
@@ -129,6 +132,23 @@ def sums(grid: Grid, order: Sequence[int], columns: Columns, how: Arithmetic, le
         return replace(cells, tables=table)
     rests = at_rest(grid, range(len(layer.mvm.rows))) - lowest_levels(grid)
     return replace(cells, halves=table, rests=pack_rests(rests, order, layer.mvm.groups, columns))
+
+
+class _Whole(TypedDict, total=False):
+    exact: int
+    fits: int
+    whole_at: int
+    whole: Array
+
+
+def _whole(
+    grid: Grid, order: Sequence[int], columns: Columns, how: Arithmetic, level: int
+) -> _Whole:
+    """Return what is read where codes of an ADC stand for the sums themselves."""
+    if not how.exact:
+        return {}
+    whole_at, whole = pack_whole(grid, order, columns, level)
+    return _Whole(exact=how.exact, fits=grid.whole_fits, whole_at=whole_at, whole=whole)
 
 
 class _Noise(TypedDict):

@@ -83,6 +83,39 @@ class Grid:
         return np.ascontiguousarray(held, dtype=kind)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether a weight is what its cells and the offset come to, as on every ideal chip."""
+        mvm, add = self.layer.mvm, self.layer.add
+        significances = (1,) if mvm.encoding is None else mvm.encoding.significances
+        return mvm.cells is None and add.significances == significances
+
+    @property
+    def _beside_weight(self) -> int:
+        """What a driven wordline adds beside its weight, where ``is_whole``."""
+        encoding = self.layer.mvm.encoding
+        return self.layer.add.offset - (0 if encoding is None else encoding.offset)
+
+    @cached_property
+    def most_whole(self) -> int:
+        """The greatest magnitude of what a driven wordline adds, one slice or all in one."""
+        weight = self.constants[self.layer.mvm.weight.name]
+        ends = (int(weight.min(initial=0)), int(weight.max(initial=0)))
+        return max(*(abs(end + self._beside_weight) for end in ends), *map(abs, ends))
+
+    @property
+    def whole_fits(self) -> int:
+        """How many driven wordlines surely add up to a number of 16 bits; a multiple of four."""
+        return _HALF // max(1, self.most_whole) // 4 * 4
+
+    def whole(self, wordlines: slice) -> Array:
+        """Return what some wordlines add, all slices and the offset in one: ``int16 [1, 1, K, N]``.
+
+        They fit where ``most_whole`` does.
+        """
+        weight = self.constants[self.layer.mvm.weight.name][wordlines]
+        return np.ascontiguousarray(weight.astype(np.int16) + self._beside_weight)[None, None]
+
+    @property
     def reference_copies(self) -> int:
         return max(self._by_table)
 
@@ -171,6 +204,7 @@ class Grid:
         return -(-first >> self.shift), width >> self.shift, step, base
 
 
+_HALF = (1 << 15) - 1
 _SURELY_HALF = 32_000
 """Below it a sum has 16 bits, however loose the bound is."""
 

@@ -109,33 +109,42 @@ def packed_cells(
     columns: Columns,
     shape: tuple[int, ...],
     dtype: type,
+    whole: bool = False,
     **layout: Unpack[Layout],
 ) -> Array:
-    """Return the cells of row blocks in a layout: ``[C, groups * G, *shape]``."""
+    """Return the cells of row blocks in a layout: ``[C, groups * G, *shape]``.
+
+    With ``whole``, what wordlines add in place of cells: ``columns`` has one slice.
+    """
     mvm, copies = grid.layer.mvm, grid.cell_copies
     held = copies * max(map(len, mvm.cell_rows)) * columns.slices * mvm.outputs
     size = max(1, MOST_CELLS // held)
     pieces = [order[at : at + size] for at in range(0, len(order), size)]
     if len(pieces) == 1:
         out = aligned((copies, mvm.groups * len(order), *shape), dtype)
-        _pack_blocks(grid, order, columns, out, layout)
+        _pack_blocks(grid, order, columns, out, layout, whole)
         return out
     out = aligned((copies, mvm.groups, len(order), *shape), dtype)
     for at, blocks in zip(range(0, len(order), size), pieces, strict=True):
         part = aligned((copies, mvm.groups * len(blocks), *shape), dtype)
-        _pack_blocks(grid, blocks, columns, part, layout)
+        _pack_blocks(grid, blocks, columns, part, layout, whole)
         out[:, :, at : at + size] = part.reshape(copies, mvm.groups, len(blocks), *shape)
     return out.reshape(copies, -1, *shape)
 
 
 def _pack_blocks(
-    grid: Grid, blocks: Sequence[int], columns: Columns, out: Array, layout: Layout
+    grid: Grid,
+    blocks: Sequence[int],
+    columns: Columns,
+    out: Array,
+    layout: Layout,
+    whole: bool,
 ) -> None:
     """Pack the cells of some row blocks into zeros: ``[C, groups * blocks, ...]``."""
     mvm = grid.layer.mvm
     rows = [mvm.cell_rows[g] for g in blocks]
     first, stop = min(span.start for span in rows), max(span.stop for span in rows)
-    cells = grid.stored(slice(first, stop))
+    cells = grid.whole(slice(first, stop)) if whole else grid.stored(slice(first, stop))
     copies, slices, wordlines, outputs = cells.shape
     call = Packing(
         C=copies,

@@ -1,6 +1,7 @@
 """Cells as numbers and what their sums are compared with, in the layouts of the native kernels."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from mapper.kernels import core
 
 _CACHED = 36 << 10
 """Bytes of a row block's cells that stay in the nearest caches over all positions."""
+_WHOLE = Arithmetic(bits=False, cells=16)
 _WIDEST = 1 << 30
 """A difference of sums is never as great, so nor need the step of an ADC be greater."""
 
@@ -49,6 +51,20 @@ def pack_sums(
         grid, order, columns, shape, dtype,
         octets=how.cells // 8, at_once=at_once, nibbles=how.nibbles > 0,
     )  # fmt: skip
+
+
+def pack_whole(grid: Grid, order: Sequence[int], columns: Columns, level: int) -> tuple[int, Array]:
+    """Return what wordlines add, all slices in one, and for how many outputs it lies together.
+
+    That is ``int16 [1, groups * G, padded / at_once, rows + 1, 1, at_once]``.
+    """
+    tallest = max(len(rows) for rows in grid.layer.mvm.cell_rows)
+    one = replace(columns, slices=1)
+    at_once = outputs_at_once(grid, one, _WHOLE, level)
+    shape = (columns.padded // at_once, tallest + 1, 1, at_once)
+    return at_once, packed_cells(
+        grid, order, one, shape, np.int16, whole=True, octets=2, at_once=at_once, nibbles=False
+    )
 
 
 def sense_tables(grid: Grid, order: Sequence[int], columns: Columns, how: Arithmetic) -> Array:

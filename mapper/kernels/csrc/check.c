@@ -71,6 +71,9 @@ const char *check_sizes(const Layer *l) {
     NEED(between(l->readout, SENSE, ADC) && between(l->top, 1, most));
     NEED(between(l->down, 0, 15) && (l->down == 0 || l->quick == BY_COLUMN));
     NEED(l->kind != SUMS8 || l->chunk >= 4);
+    NEED(between(l->exact, 0, l->rows));
+    NEED(!l->exact || (l->readout == ADC && !l->noisy && l->cellcopies == 1 && l->wide && between(l->fits, 4, most)));
+    NEED(!l->exact || (between(l->whole_at, 32, 2048) && l->whole_at % 32 == 0 && l->fits % 4 == 0 && l->Npad % l->whole_at == 0));
     NEED(between(l->chunk, 1, 127) && between(l->quick, BY_FLOATS, EVEN) &&
          (!l->quick || (l->readout == ADC && l->kind != SUMS32)));
   }
@@ -202,10 +205,11 @@ int scratch_make(const Layer *l, Scratch *s) {
   s->placed = malloc((size_t)count * 4);
   s->counters = malloc((size_t)counters + 64);
   s->merged = malloc((size_t)merged + 64);
+  s->sums = malloc((size_t)(l->exact ? MOST_TILE * l->whole_at * 2 : 0) + 64);
   s->y = malloc((size_t)y + 64);
   s->block = malloc((size_t)(l->Npad + 32) * 4 + 64);
   s->fired = malloc((size_t)l->N + 64);
-  if (s->image && s->start && s->entries && s->pool && s->posbase && s->placed && s->counters && s->merged && s->y && s->block &&
+  if (s->image && s->start && s->entries && s->pool && s->posbase && s->placed && s->counters && s->merged && s->sums && s->y && s->block &&
       s->fired)
     return 1;
   scratch_free(s);
@@ -215,6 +219,6 @@ int scratch_make(const Layer *l, Scratch *s) {
 void scratch_free(Scratch *s) {
   free(s->image); free(s->entries); free(s->pool); free(s->posbase); free(s->counters); free(s->merged);
   free(s->y); free(s->block); free(s->fired);
-  free(s->start); free(s->placed);
+  free(s->start); free(s->placed); free(s->sums);
   memset(s, 0, sizeof *s);
 }

@@ -36,11 +36,33 @@ void NAME(unpack)(const Packed *x, int64_t *out) {
     for (int64_t c = 0; c < x->C; c++, out += x->P) NAME(unpack_channel)(x, n, c, out);
 }
 
-/* A word of channels of one pixel, where channels follow each other. */
-static AI uint64_t NAME(pack_word)(const int64_t *x, int channels, int64_t plane) {
+/* Bit `bit` of 64 bytes. */
+static AI uint64_t NAME(bit_of)(const uint8_t *bytes, int bit) {
+#if LEVEL >= 2
+  return _mm512_movepi8_mask(_mm512_sll_epi16(_mm512_loadu_si512(bytes), _mm_cvtsi32_si128(7 - bit)));
+#elif LEVEL == 1
+  const __m128i up = _mm_cvtsi32_si128(7 - bit);
+  const __m256i low = _mm256_loadu_si256((const __m256i *)bytes), high = _mm256_loadu_si256((const __m256i *)(bytes + 32));
+  return (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_sll_epi16(low, up)) |
+         (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_sll_epi16(high, up)) << 32;
+#else
   uint64_t word = 0;
-  for (int c = 0; c < channels; c++) word |= ((uint64_t)x[c] >> plane & 1) << c;
+  for (int c = 0; c < 64; c++) word |= (uint64_t)(bytes[c] >> bit & 1) << c;
   return word;
+#endif
+}
+
+/* All planes of one pixel, whose channels follow each other: eight planes are bits of bytes. */
+static void NAME(pack_pixel)(const Packed *g, const int64_t *x, uint64_t *out, int64_t step) {
+  for (int64_t w = 0; w < g->Cw; w++, x += 64)
+    for (int64_t plane = 0; plane < g->planes; plane += 8) {
+      const int channels = (int)(g->C - w * 64 < 64 ? g->C - w * 64 : 64);
+      uint8_t bytes[64] = {0};
+      if (channels == 64) for (int c = 0; c < 64; c++) bytes[c] = (uint8_t)(x[c] >> plane);
+      else for (int c = 0; c < channels; c++) bytes[c] = (uint8_t)(x[c] >> plane);
+      for (int bit = 0; bit < 8 && plane + bit < g->planes; bit++)
+        out[(plane + bit) * step + w] = NAME(bit_of)(bytes, bit);
+    }
 }
 
 /* A word of channels of some pixels, where pixels follow each other. */
@@ -56,10 +78,6 @@ static void NAME(pack_image)(const Packed *g, const int64_t *x, uint64_t *out, i
   for (int64_t w = 0; w < g->Cw; w++) {
     const int channels = (int)(g->C - w * 64 < 64 ? g->C - w * 64 : 64);
     const int64_t *from = x + w * 64 * g->P;
-    if (g->P == 1) {
-      out[w] = channels == 64 ? NAME(pack_word)(from, 64, plane) : NAME(pack_word)(from, channels, plane);
-      continue;
-    }
     for (int64_t p = 0; p < g->P; p += PIXELS) {
       const int64_t count = g->P - p < PIXELS ? g->P - p : PIXELS;
       NAME(pack_some)(from + p, g->P, channels, count, plane, words);
@@ -68,15 +86,24 @@ static void NAME(pack_image)(const Packed *g, const int64_t *x, uint64_t *out, i
   }
 }
 
+static AI int NAME(within)(const int64_t *x, int64_t size, int64_t low, uint64_t range) {
+  uint64_t all = 0, beyond = 0;
+  if (low == 0 && (range & (range + 1)) == 0) {
+    for (int64_t k = 0; k < size; k++) all |= (uint64_t)x[k];
+    return !(all & ~range);
+  }
+  for (int64_t k = 0; k < size; k++) beyond |= (uint64_t)x[k] - (uint64_t)low > range;
+  return !beyond;
+}
+
 /* Returns whether all numbers are from `low` to `high`: others do not fit the planes. */
 int NAME(pack)(const Packed *g, const int64_t *x, uint64_t *out, int64_t low, int64_t high) {
   const int64_t size = g->C * g->P, words = g->P * g->Cw;
   const uint64_t range = (uint64_t)high - (uint64_t)low;
   for (int64_t n = 0; n < g->images; n++) {
-    uint64_t beyond = 0;
-    for (int64_t k = 0; k < size; k++) beyond |= (uint64_t)x[n * size + k] - (uint64_t)low > range;
-    if (beyond) return 0;
-    for (int64_t plane = 0; plane < g->planes; plane++)
+    if (!NAME(within)(x + n * size, size, low, range)) return 0;
+    if (g->P == 1) NAME(pack_pixel)(g, x + n * size, out + n * words, g->images * words);
+    else for (int64_t plane = 0; plane < g->planes; plane++)
       NAME(pack_image)(g, x + n * size, out + (plane * g->images + n) * words, plane);
   }
   return 1;

@@ -17,7 +17,7 @@ enum { INTERFACE = 13 };
   F(cols) F(shift) F(width) F(folded) F(colblks) F(sets) F(L) F(NP) F(mode) F(parity) F(rise) F(wide) F(depth) F(merged) F(readout) F(at_once) F(chunk) F(nibbles) F(quick) F(down) \
   F(half_full) F(offset) F(top) F(lowest) F(tile_rows) F(has_neurons)   \
   F(all_rows) F(all_columns) F(row0) F(column0) F(row_step) F(column_step) \
-  F(copies) F(cellcopies) F(refcopies) F(noisy) F(up) F(G) F(sampled) F(noise_low) F(reaches) F(steps)
+  F(copies) F(cellcopies) F(refcopies) F(noisy) F(up) F(G) F(sampled) F(noise_low) F(reaches) F(steps) F(exact) F(fits) F(whole_at)
 
 /* name, C type, bytes it must have, whether it is written */
 #define NEURON_ARRAYS(A)                                                                        \
@@ -34,7 +34,7 @@ enum { INTERFACE = 13 };
   A(clusters, Cluster, clusters, 0) A(significances, int32_t, significances, 0)                 \
   A(scales, int32_t, scales, 0) A(start, int32_t, start, 0) A(weights, uint8_t, weights, 0)     \
   A(refs, uint8_t, refs, 0) A(tables, int32_t, tables, 0) A(halves, int16_t, halves, 0) A(rests, int16_t, rests, 0)           \
-  A(rises, int32_t, rises, 0)                                                                   \
+  A(rises, int32_t, rises, 0) A(whole, int16_t, whole, 0)                                                                   \
   A(numbers, int32_t, numbers, 0) A(noise, int32_t, noise, 0) A(keys, uint64_t, keys, 0)         \
   A(y_out, int32_t, y_out, 1) A(driven, int64_t, driven, 1) A(heard, int64_t, heard, 1)
 

@@ -1,7 +1,7 @@
 /* One job: a band of output rows of one sample through all time steps, so that its membranes stay
  * in cache. Jobs write to different places, so any number of threads gives the same bits. */
 
-enum { AT_ONCE = 64, AHEAD = 27 << 10 };
+enum { AT_ONCE = MOST_TILE, AHEAD = 27 << 10 };
 
 
 static void NAME(sums_band)(const Layer *l, Scratch *s, int32_t plane, int64_t p0, int64_t p1) {

@@ -18,6 +18,7 @@
 
 #include "noise.h"
 #include "conduct.h"
+#include "whole.h"
 
 #include "quick.h"
 #define NARROW

@@ -110,6 +110,10 @@ typedef struct {
   const int16_t *halves;         /* instead of them where quick, of quick.h, and where not wide */
   const int16_t *rests;          /* SENSE, not wide: [block][Npad], what sums of 0 give before scale */
   const int32_t *rises;          /* [L] */
+  /* ADC: up to `exact` driven wordlines codes stand for the sums themselves; 0 where that is not so.
+   * Then whole [block][Npad / whole_at][rows + 1][whole_at], of whole.h. */
+  int64_t exact, fits, whole_at;
+  const int16_t *whole;
   /* Noisy reads: numbers are shifted `up` before they are read. Row block `numbers[block]` of G of the
    * layer; a key for each step and sample [T][B]; with `sampled`, positions are samples, [T][P]. SENSE:
    * noise[reaches], for each distance from noise_low on how many of 65536 numbers are less; ADC: they;
@@ -127,10 +131,12 @@ typedef struct {
 
 typedef struct { uint32_t start, n; } Entry;
 
+enum { MOST_TILE = 64 }; /* positions whose row blocks are read in turn, where sums take 32 bits */
+
 /* Working memory of one thread. */
 typedef struct {
   uint8_t *image; Entry *entries; uint16_t *pool; int32_t *posbase, *placed;
-  uint8_t *counters, *merged; int32_t *y; int16_t *start; int32_t *block; uint8_t *fired;
+  uint8_t *counters, *merged; int32_t *y; int16_t *start, *sums; int32_t *block; uint8_t *fired;
   /* Of the copy whose positions are computed. */
   const uint8_t *weights, *refs; const int32_t *tables, *begin; const int16_t *halves, *rests;
   /* Of the time step and the bit of inputs. */

@@ -63,11 +63,13 @@ static int read_layer(PyObject *fields, PyObject *arrays, Views *views, Layer *l
   l->tables_step = in_halves ? 0 : read;
   l->halves_step = in_halves && l->quick != EVEN ? read : 0;
   l->rests_step = bits || l->wide || l->noisy ? 0 : product(2, l->nblocks, l->Npad);
-  const int64_t weights = product(2, l->cellcopies, l->cells_step), refs = product(2, l->refcopies, l->refs_step);
+  const int lossless = !bits && l->exact >= l->rows; /* cells are never read */
+  const int64_t weights = lossless ? 0 : product(2, l->cellcopies, l->cells_step), refs = product(2, l->refcopies, l->refs_step);
   const int64_t tables = product(3, l->refcopies, l->tables_step, (int64_t)4);
   const int64_t halves = !bits && l->quick == EVEN ? 5 * 32 * 2 : product(3, l->refcopies, l->halves_step, (int64_t)2);
   const int64_t rests = product(3, l->refcopies, l->rests_step, (int64_t)2);
   const int64_t rises = bits || l->readout == ADC ? 0 : l->L * 4;
+  const int64_t whole = !bits && l->exact ? product(4, l->nblocks, l->rows + 1, l->Npad, (int64_t)2) : 0;
   const int64_t P = l->all_rows * l->all_columns;
   const int64_t numbers = l->noisy ? l->nblocks * 4 : 0, keys = l->noisy ? product(3, l->T, l->sampled ? P : l->B, (int64_t)8) : 0;
   const int64_t noise = !l->noisy || !l->wide ? 0 : l->readout == ADC ? NOISE_NUMBERS * 4 : l->reaches * 4;

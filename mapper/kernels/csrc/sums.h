@@ -243,8 +243,10 @@ static void FN(sums_of)(const Layer *l, const Scratch *s, const Cluster *k, int6
     for (int64_t i = 0; i < l->S; i++)
       for (int j = 0; j < outputs; j++)
         inverse[i * outputs + j] = 1.0f / (float)tables[l->cols + i * l->Npad + j];
+  const int64_t done = l->exact ? l->exact : -1; /* by whole_tile */
   for (int64_t p = p0; p < p1; p++) {
     const Entry e = at[s->posbase[p]];
+    if ((int64_t)e.n <= done) continue;
     FN(some_sums)(l, s->pool + e.start, e.n, w, row, sums);
     if (l->noisy) {
       const NAME(Reads) reads = NAME(reads_of)(l, s, b, p);
@@ -277,6 +279,8 @@ static void FN(sums_tile)(const Layer *l, const Scratch *s, const Cluster *k, co
     return;
   }
 #endif
+  if (l->exact) NAME(whole_tile)(l, s, k, scale, plane, p0, p1);
+  if (l->exact >= l->rows) return;
   for (int64_t c = 0; c < l->Ng; c += OUTPUTS)
     for (int64_t b = k->first; b < k->last; b++)
       FN(sums_of)(l, s, k, b, c, scale, plane, p0, p1);

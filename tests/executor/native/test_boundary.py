@@ -17,7 +17,7 @@ from mapper.kernels.core import (
     unpack,
 )
 from mapper.kernels.structs import LayerCall, as_read
-from tests.builders import Builder, adc, sense_amp
+from tests.builders import Builder, adc, encoding, ideal, sense_amp
 from tests.dies import die_of
 from tests.small_graphs import random_weights
 
@@ -147,6 +147,24 @@ def test_cells_as_numbers_are_checked_too():
         run_layer(0, fields | {"chunk": 3}, arrays, 0, 1)
     with pytest.raises(ValueError, match="weights"):
         run_layer(0, fields, arrays | {"weights": arrays["weights"][:-1].copy()}, 0, 1)
+
+
+def test_weights_in_place_of_cells_are_checked_too():
+    cells = encoding("twos-complement", 4, 2)
+    fields, arrays = described(read=adc("sar", 5, 1), encoding=cells, wordlines=20)
+    run_layer(0, fields, arrays, 0, 1)
+    assert fields["exact"] == 10
+    with pytest.raises(ValueError, match="whole"):
+        run_layer(0, fields, arrays | {"whole": arrays["whole"].reshape(-1)[:-1].copy()}, 0, 1)
+    wrong = [{"exact": -1}, {"exact": 21}, {"fits": 0}, {"fits": 10}, {"whole_at": 64}]
+    for numbers in [*wrong, {"whole_at": 16}, {"readout": 0, "exact": 5}, {"wide": 0}]:
+        with pytest.raises(ValueError, match="does not fit together"):
+            run_layer(0, fields | numbers, arrays, 0, 1)
+    fields, arrays = described(read=ideal(), encoding=cells)
+    run_layer(0, fields, arrays, 0, 1)
+    assert "weights" not in arrays
+    with pytest.raises(ValueError, match="weights"):
+        run_layer(0, fields | {"exact": 35}, arrays, 0, 1)
 
 
 def test_copies_need_cells_and_references_of_their_own():
