@@ -5,6 +5,7 @@ each call. What a value means, such as a target that does not exist, is judged w
 """
 
 import os
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -13,13 +14,29 @@ import numpy as np
 from mapper.diagnostics import Diagnostic, MappingError
 
 
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A type whose module may not be imported: nothing is one of it before."""
+
+    module: str
+    name: str
+
+    @property
+    def types(self) -> tuple[type, ...]:
+        """The type, where it is there."""
+        held = sys.modules.get(self.module)
+        return () if held is None else (getattr(held, self.name),)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Takes:
     """What an argument may be."""
 
     words: str
-    types: tuple[type, ...]
+    types: tuple[type, ...] = ()
     """A text is no list of letters, and True is no number, unless they are named here."""
+    later: Later | None = None
+    """One type more."""
     low: int | None = None
     """The least whole number; None where any will do."""
     high: int | None = None
@@ -30,7 +47,7 @@ class Takes:
         """Say whether a value is one of these."""
         if isinstance(value, bool | str | bytes):
             return type(value) in self.types
-        if not isinstance(value, self.types):
+        if not isinstance(value, self.types + (() if self.later is None else self.later.types)):
             return False
         if isinstance(value, int):
             return (self.low is None or self.low <= value) and (

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import prod
+from typing import TYPE_CHECKING
 
 from mapper.diagnostics import refuse
-from mapper.epilogue.model import Epilogue
 from mapper.ir.core import Array, Graph
 from mapper.recordings import Recording, to_reals
 from mapper.verify.answers import wanted_classes
+
+if TYPE_CHECKING:
+    from mapper.epilogue.model import Epilogue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +23,7 @@ class Deciding:
     """The output of a build that says a class of each sample."""
 
     graph: Graph
-    epilogue: Epilogue | None = None
+    epilogue: "Epilogue | None" = None
 
     @property
     def name(self) -> str:

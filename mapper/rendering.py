@@ -3,17 +3,21 @@
 import ast
 from functools import cache
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
-import jinja2
+if TYPE_CHECKING:
+    import jinja2
 
 
 @cache
-def templates(package: str, *, html: bool = False) -> jinja2.Environment:
+def templates(package: str, *, html: bool = False) -> "jinja2.Environment":
     """Return the templates in a package's ``templates`` folder.
 
     A name the template does not get is an error. Where ``html``, everything put in is escaped;
     in programs, names are literals or comments before they get here.
     """
+    import jinja2  # a run renders nothing
+
     return jinja2.Environment(
         loader=jinja2.PackageLoader(package),
         undefined=jinja2.StrictUndefined,

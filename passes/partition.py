@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import networkx as nx
 import numpy as np
 
 from mapper.diagnostics import MappingError, refuse
@@ -135,6 +134,8 @@ def _in_round(op: Op, round: int | None) -> Op:
 
 def _loops(graph: Graph) -> list[list[int]]:
     """Return the ops grouped by the loops they are in, in execution order."""
+    import networkx as nx  # as in passes/shared/rewrite.py
+
     groups = nx.strongly_connected_components(dataflow(graph))
     return sorted((sorted(group) for group in groups), key=lambda group: group[0])
 

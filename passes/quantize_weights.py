@@ -6,7 +6,6 @@ from itertools import pairwise
 from math import ceil
 from typing import ClassVar, Literal
 
-import networkx as nx
 import numpy as np
 
 from mapper.diagnostics import MappingError
@@ -124,6 +123,8 @@ def _matrix(op: Synapse, constants: Constants) -> Array:
 
 def _meeting(graph: Graph, widths: Mapping[str, int]) -> list[list[str]]:
     """Group layers of one width whose results are added to each other, in the order they run."""
+    import networkx as nx  # as in passes/shared/rewrite.py
+
     together: nx.Graph[str] = nx.Graph()
     together.add_nodes_from(widths)
     for op in graph.ops:

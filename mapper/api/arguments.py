@@ -8,11 +8,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 
-from mapper.arguments import CALL, FLAG, PATH, TEXT, WHOLE, Takes, check_arguments
-from mapper.exploration.space import Space
-from mapper.frontend import NirOptions
+from mapper.arguments import CALL, FLAG, PATH, TEXT, WHOLE, Later, Takes, check_arguments
 from mapper.ir.assignment import Assignment
-from mapper.study.sweep import Sweep
 from targets import Target
 from targets.devices import Device
 
@@ -52,7 +49,7 @@ TAKES = {
         types=(str, os.PathLike, Sequence),
         each=Takes(words="a path", types=(str, os.PathLike)),
     ),
-    "nir": Takes(words="mapper.NirOptions", types=(NirOptions,)),
+    "nir": Takes(words="mapper.NirOptions", later=Later("mapper.frontend.nir.rules", "NirOptions")),
     "output": PATH,
     "page": FLAG,
     "passes": Takes(
@@ -83,7 +80,8 @@ TAKES = {
     ),
     "space": Takes(
         words="a mapper.exploration.space.Space, its tables or its file",
-        types=(str, os.PathLike, Mapping, Space),
+        types=(str, os.PathLike, Mapping),
+        later=Later("mapper.exploration.space", "Space"),
     ),
     "spikes": FLAG,
     "spread_steps": FLAG,
@@ -91,7 +89,7 @@ TAKES = {
     "sweeps": Takes(
         words="sweeps, as mapper.study.sweep.parse_sweep reads them",
         types=(Sequence,),
-        each=Takes(words="a sweep", types=(Sweep,)),
+        each=Takes(words="a sweep", later=Later("mapper.study.sweep", "Sweep")),
     ),
     "target": TARGET,
     "targets": Takes(

@@ -28,30 +28,28 @@ from mapper.api.inputs import (
     silent,
 )
 from mapper.api.page import ReportAnswer, check_place, page_of, write_page
-from mapper.api.run import Run, run_of
+from mapper.api.run import Run
+from mapper.api.running import run_on
 from mapper.api.yields import MakesDies
 from mapper.build import folder as folders
 from mapper.build.page import PAGE
 from mapper.build.summary import CompileSummary
 from mapper.cost import assumed
 from mapper.diagnostics import printable
-from mapper.executor import engine
 from mapper.frontend import NirOptions
 from mapper.ir.core import Graph
 from mapper.ir.noise import recorded_inputs
 from mapper.layout import Taken
-from mapper.recordings import IN_MEMORY, check_no_keys, to_codes
+from mapper.recordings import IN_MEMORY, check_no_keys
 from mapper.renames import resolved
 from mapper.report import Evidence
 from mapper.threads import one_blas_thread
 from mapper.verify import Verification
-from mapper.verify.activity import recorded_on
 from mapper.verify.asked import Asked, Rings
 from mapper.verify.every import every_ring
 from mapper.verify.evidence import gather_evidence, verified
 from mapper.verify.known import check_own_page, shown_if_stopped, store, store_part
 from mapper.verify.record import described_file
-from mapper.verify.rings import spike_values
 from targets import DEFAULT_PRESET, Target, load_preset
 
 
@@ -148,33 +146,18 @@ class Build(DrawsDie, MakesDies):
         """
         needed = {"spikes": spikes, "trace": trace, "run_seed": run_seed, "progress": progress}
         check_given(needed, threads=threads, backend=backend)
-        graph = self.hardware
-        recorded = read_inputs(inputs, recorded_inputs(graph), self.mapped.presented, layout)
-        check_no_keys(graph, recorded)
-        codes = to_codes(graph, recorded.inputs, recorded.where, run_seed)
-        kept = trace and self.folder is not None and recorded.where != IN_MEMORY
-
-        def done(step: int) -> None:
-            progress(f"time step {step} of {recorded.taken.steps}")
-
-        shown = spike_values(graph) if spikes else ()
-        ran = engine.run(
-            graph,
-            codes,
-            None if backend is None else engine.chosen_backend(backend),
-            watch=shown,
-            trace=True,  # spikes are counted in any case: a layer that never fires is named
+        taken = recorded_inputs(self.hardware)
+        return run_on(
+            self.mapped,
+            read_inputs(inputs, taken, self.mapped.presented, layout),
+            None if self.folder is None else (self.folder, self.identity),
+            backend=backend,
             threads=threads,
-            progress=done,
-            generated=self.mapped,
+            spikes=spikes,
+            trace=trace,
+            run_seed=run_seed,
+            progress=progress,
         )
-        answer = run_of(self.mapped, ran, codes, recorded, spikes=shown, traced=trace)
-        if not kept:
-            return answer
-        progress("laying the page out")
-        found = recorded_on(self.mapped, ran, recorded)
-        note = store(self.mapped, self._in_folder(), self.identity, found)
-        return replace(answer, notes=(*answer.notes, *filter(None, [note])))
 
     @one_blas_thread
     def verify(

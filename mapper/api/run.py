@@ -11,7 +11,6 @@ from mapper.api.arguments import check_given
 from mapper.build.model import Build
 from mapper.decided import Deciding
 from mapper.diagnostics import printable
-from mapper.epilogue.model import codes_of, host_of
 from mapper.executor.engine import Ran
 from mapper.executor.ports import unused_starts
 from mapper.ir.core import Array, Graph
@@ -136,6 +135,8 @@ class Run:
         """
         if self.deciding.epilogue is None:
             return self.outputs
+        from mapper.epilogue.model import codes_of
+
         return {**self.answers, **{codes_of(n): array for n, array in self.outputs.items()}}
 
     def save(self, path: str | Path) -> "Run":
@@ -176,6 +177,8 @@ class Run:
         """Describe what the host computed; nothing where there is no epilogue."""
         if self.deciding.epilogue is None:
             return {}
+        from mapper.epilogue.model import host_of
+
         told = {name: {"shape": list(array.shape)} for name, array in self.answers.items()}
         return {"answers": told, "on_host": host_of(self.deciding.epilogue).as_dict()}
 

@@ -2,23 +2,23 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mapper.build.files import changed
-from mapper.build.model import Build
 from mapper.diagnostics import refuse
-from mapper.dies.drawn import FORMS, Drawn
 from mapper.ir.core import Array, Graph
 from mapper.ir.frozen import exactly
 from mapper.ir.identity import digest
 from mapper.ir.serialize import from_json, load, to_json
 from mapper.ir.weights import narrow
-from passes.dies.measured import Measured
-from passes.draw_die import DrawDie
-from targets import Target
-from targets.devices import Device, device_from_data
+
+if TYPE_CHECKING:  # what draws dies is imported where there is one
+    from mapper.build.model import Build
+    from mapper.dies.drawn import Drawn
+    from targets import Target
+    from targets.devices import Device
 
 PREFIX = "die/"
 """Of the arrays of ``source.npz`` that a die was drawn from."""
@@ -26,7 +26,7 @@ _IDEAL, _MEASURED = "ideal", "measured"
 _MOST_SEED = (1 << 63) - 1
 
 
-def die_entry(die: Drawn | None, hardware: Graph) -> dict[str, Any]:
+def die_entry(die: "Drawn | None", hardware: Graph) -> dict[str, Any]:
     """Return the entry ``die`` of ``mapping.json``; none of the ideal chip."""
     if die is None:
         return {}
@@ -43,7 +43,7 @@ def die_entry(die: Drawn | None, hardware: Graph) -> dict[str, Any]:
     }
 
 
-def die_arrays(die: Drawn | None, hardware: Graph) -> dict[str, Array]:
+def die_arrays(die: "Drawn | None", hardware: Graph) -> dict[str, Array]:
     """Return the arrays beside it: constants that the die has not, and what its pass was given."""
     if die is None:
         return {}
@@ -69,7 +69,7 @@ def _own(ideal: Graph, hardware: Graph) -> dict[str, Array]:
 
 def read_die(
     data: Mapping[str, Any], arrays: Mapping[str, Array], hardware: Graph, where: str
-) -> Drawn:
+) -> "Drawn":
     """Read what ``die_entry`` and ``die_arrays`` wrote; whoever trusts it calls ``check_die``.
 
     Raises:
@@ -84,6 +84,10 @@ def read_die(
     seed = load(int, data["seed"])
     if not 0 <= seed <= _MOST_SEED:
         raise ValueError(f"the seed of the die is {seed}, it is 0..{_MOST_SEED}")
+    from mapper.dies.drawn import Drawn
+    from passes.dies.measured import Measured
+    from passes.draw_die import DrawDie
+
     return Drawn(
         ideal=from_json(data["ideal"], {**shared, **held[_IDEAL]}, where),
         devices={name: _device(each, where) for name, each in data["devices"].items()},
@@ -102,11 +106,15 @@ def read_die(
     )
 
 
-def _device(data: object, where: str) -> Device:
+def _device(data: object, where: str) -> "Device":
+    from targets.devices import device_from_data
+
     return device_from_data(data, loc=where)
 
 
 def _by_kind(arrays: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
+    from mapper.dies.drawn import FORMS
+
     found: dict[str, dict[str, Array]] = {kind: {} for kind in (_IDEAL, _MEASURED, *FORMS)}
     for name, array in arrays.items():
         kind, _, rest = name.partition("/")
@@ -117,7 +125,7 @@ def _by_kind(arrays: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
     return found
 
 
-def check_die(die: Drawn, hardware: Graph, target: Target, folder: Path) -> None:
+def check_die(die: "Drawn", hardware: Graph, target: "Target", folder: Path) -> None:
     """Refuse a graph that is not the die that it says: it is drawn again and compared.
 
     Raises:
@@ -129,7 +137,7 @@ def check_die(die: Drawn, hardware: Graph, target: Target, folder: Path) -> None
         )
 
 
-def ideal_chip(build: Build) -> Build:
+def ideal_chip(build: "Build") -> "Build":
     """Return a build that dies can be drawn of.
 
     Raises:

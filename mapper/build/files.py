@@ -10,12 +10,14 @@ import json
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mapper.diagnostics import Diagnostic, MappingError, refuse
-from mapper.epilogue.file import MOST_BYTES
-from mapper.epilogue.model import FILE as EPILOGUE
-from mapper.report.charts.base import Chart
+from mapper.epilogue.limits import FILE as EPILOGUE
+from mapper.epilogue.limits import MOST_BYTES
+
+if TYPE_CHECKING:
+    from mapper.report.charts.base import Chart
 
 MOST_TEXT = 32 << 20
 """Bytes of a JSON file or a program: parsed, it takes thirty times as many."""
@@ -94,7 +96,7 @@ _T = TypeVar("_T")
 def read_charted(
     path: Path,
     read: Callable[[dict[str, Any]], _T],
-    charts: Callable[[_T], Iterable[Chart]],
+    charts: Callable[[_T], "Iterable[Chart]"],
     *,
     code: str,
     command: str,

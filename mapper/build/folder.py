@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mapper import __version__
 from mapper.build.die import PREFIX as _DIE_PREFIX
@@ -29,10 +29,12 @@ from mapper.ir.verify import graph_problems
 from mapper.ir.weights import load_constants, save_constants
 from mapper.presented import presented_entry, read_presented
 from mapper.renames import is_leftover, recover, resolved
-from mapper.report import Evidence, render_report
 from mapper.writing import check_renamable, written_aside
 from passes.options import PassOptions, checked
 from targets import target_from_data, target_to_data
+
+if TYPE_CHECKING:
+    from mapper.report import Evidence
 
 SCHEMA = "spikeloom/mapping/1"
 WITH_OPTIONS = "spikeloom/mapping/2"
@@ -57,7 +59,7 @@ _MOST_WEIGHT_BITS = 16
 def write_build(
     build: Build,
     folder: Path,
-    evidence: Evidence | None = None,
+    evidence: "Evidence | None" = None,
     records: Callable[[str], Mapping[str, bytes]] | None = None,
 ) -> None:
     """Write the folder at once or not at all: beside it first, then put in its place.
@@ -71,6 +73,8 @@ def write_build(
     Raises:
         MappingError: ``output-exists`` where the folder holds something that is not a build.
     """
+    from mapper.report import render_report  # who reads a folder needs none
+
     check_replaceable(folder)
     with written_aside(folder) as aside:
         _write_data(build, aside)
@@ -238,12 +242,17 @@ def _manifest(build: Build, folder: Path) -> dict[str, Any]:
     }
 
 
-def read_build(folder: Path) -> Build:
+def read_build(folder: Path, *, compared: bool = True) -> Build:
     """Read a build folder, which may come from someone else, and trust nothing in it.
 
     Every file must have the hash of the manifest, and every program the bytes that this version
     generates from ``mapping.json``; none of them is executed. The page is no program, so its hash
     is enough: who shows it to someone calls ``mapper.verify.known.check_own_page``.
+
+    Args:
+        folder: The folder.
+        compared: Whether programs are generated and compared. Who runs the graph and nothing else
+            needs none of them: their hashes are enough then.
 
     Raises:
         MappingError: ``not-a-build``, ``build-changed``, ``build-version``, ``bad-mapping`` or
@@ -252,18 +261,18 @@ def read_build(folder: Path) -> Build:
     recover(folder)
     place = _inode(folder)
     try:
-        return _read_checked(folder)
+        return _read_checked(folder, compared)
     except (MappingError, OSError):
         if _inode(folder) == place:
             raise
-    return _read_checked(folder)  # half of it was read when another run replaced it
+    return _read_checked(folder, compared)  # half of it was read when another run replaced it
 
 
 def _inode(folder: Path) -> int | None:
     return folder.stat().st_ino if folder.exists() else None
 
 
-def _read_checked(folder: Path) -> Build:
+def _read_checked(folder: Path, compared: bool) -> Build:
     manifest = read_json(folder / MANIFEST)
     if manifest.get("version") != __version__:  # before the files, whose form may be another
         raise refuse(
@@ -275,6 +284,8 @@ def _read_checked(folder: Path) -> Build:
     left = {path.name for path in folder.iterdir() if is_leftover(path.name)}
     check_files(folder, manifest, {MANIFEST, RECORD, ACTIVITY, *left})
     build = _read_data(folder)
+    if not compared:
+        return build
     others = [
         name for name, content in programs(build).items() if (folder / name).read_bytes() != content
     ]

@@ -3,26 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from mapper import __version__
-from mapper.cost import Counts, count_actions, generate_cost
-from mapper.cost.counts_read import other_integers
-from mapper.decided import Deciding
-from mapper.dies.differences import DieFacts
-from mapper.dies.drawn import Drawn
-from mapper.epilogue.model import Epilogue, host_of
-from mapper.executor.numpy.generate import generate_executor
-from mapper.executor.onnx.lowered import lowered_bytes
 from mapper.ir.core import Array, Graph
 from mapper.ir.frozen import FrozenMap
 from mapper.layout import IN_STEPS, Presentation
-from mapper.pipeline import PassRun
-from mapper.report import Evidence, Report, report_of
-from mapper.report.data import uncalibrated
-from mapper.report.grids import LayerGrid, layer_grids
 from mapper.report.on_host import OnHost
 from passes.options import PassOptions
 from targets import DEFAULT_PRESET, Target
+
+if TYPE_CHECKING:  # what a run does not need is imported where it is asked for
+    from mapper.cost import Counts
+    from mapper.decided import Deciding
+    from mapper.dies.differences import DieFacts
+    from mapper.dies.drawn import Drawn
+    from mapper.epilogue.model import Epilogue
+    from mapper.pipeline import PassRun
+    from mapper.report import Evidence, Report
+    from mapper.report.grids import LayerGrid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +38,7 @@ class Build:
     target: Target
     weight_bits: int
     """Width of the widest weights on crossbars."""
-    passes: tuple[PassRun, ...]
+    passes: "tuple[PassRun, ...]"
     samples: Mapping[str, Array] = field(default_factory=dict)
     """Calibration recordings as input codes ``[T, B, *shape]``; empty without ``--calibrate``."""
     source: Mapping[str, str] = field(default_factory=dict)
@@ -50,9 +49,9 @@ class Build:
     """Warnings of what calibration recordings found: layers that never or always fire."""
     dead: str = ""
     """Why the mapping says nothing of these recordings, in a few words; empty where it does."""
-    epilogue: Epilogue | None = None
+    epilogue: "Epilogue | None" = None
     """What the host computes of the outputs; None where these are the model's own."""
-    die: Drawn | None = None
+    die: "Drawn | None" = None
     """What ``hardware`` was drawn from where it is one die; None of the ideal chip."""
 
     def telling(self, told: tuple[str, ...], dead: str) -> "Build":
@@ -83,52 +82,70 @@ class Build:
     @property
     def uncalibrated(self) -> tuple[str, ...]:
         """A warning where sense amplifiers were set without recordings; nothing elsewhere."""
+        from mapper.report.warned import uncalibrated
+
         return uncalibrated(self.ideal, self.source, calibrated=bool(self.samples))
 
     @cached_property
     def read_otherwise(self) -> tuple[str, ...]:
         """A warning where counts are read in steps and their integers depend on it."""
+        from mapper.cost.counts_read import other_integers
+
         return other_integers(self.ideal, self.target)
 
     @property
-    def deciding(self) -> Deciding:
+    def deciding(self) -> "Deciding":
         """The output that says a class of each sample."""
+        from mapper.decided import Deciding
+
         return Deciding(graph=self.hardware, epilogue=self.epilogue)
 
     @property
     def host(self) -> OnHost | None:
         """What is said of the epilogue; None where there is none."""
-        return None if self.epilogue is None else host_of(self.epilogue)
+        if self.epilogue is None:
+            return None
+        from mapper.epilogue.model import host_of
+
+        return host_of(self.epilogue)
 
     @cached_property
-    def counts(self) -> Counts:
+    def counts(self) -> "Counts":
         """The actions of every layer: what each estimate starts from."""
+        from mapper.cost import count_actions
+
         return count_actions(self.ideal, self.target)
 
     @cached_property
-    def grids(self) -> tuple[LayerGrid, ...]:
+    def grids(self) -> "tuple[LayerGrid, ...]":
         """The crossbars of each layer that is on crossbars."""
+        from mapper.report.grids import layer_grids
+
         return layer_grids(self.ideal, self.target)
 
     @cached_property
-    def die_facts(self) -> DieFacts | None:
+    def die_facts(self) -> "DieFacts | None":
         """What is said of the die; None of the ideal chip."""
         if self.die is None:
             return None
+        from mapper.dies.differences import DieFacts
+
         return DieFacts(die=self.die, hardware=self.hardware, target=self.target)
 
     @cached_property
-    def page(self) -> Report:
+    def page(self) -> "Report":
         """The report as compiled, before anything was recorded."""
         return self.report()
 
     def report(
         self,
-        evidence: Evidence | None = None,
+        evidence: "Evidence | None" = None,
         preset: str = DEFAULT_PRESET,
         every_ms: float | None = None,
-    ) -> Report:
+    ) -> "Report":
         """Gather what a page says of the build; ``evidence`` is what was recorded of it."""
+        from mapper.report import report_of
+
         return report_of(
             self.counts,
             weight_bits=self.weight_bits,
@@ -146,6 +163,8 @@ class Build:
     @cached_property
     def executor(self) -> str:
         """The text of ``executor.py``."""
+        from mapper.executor.numpy.generate import generate_executor
+
         return generate_executor(
             self.hardware,
             target=self.target.name,
@@ -156,9 +175,13 @@ class Build:
     @cached_property
     def lowered(self) -> bytes:
         """The content of ``lowered.onnx``."""
+        from mapper.executor.onnx.lowered import lowered_bytes
+
         return lowered_bytes(self.hardware)
 
     @cached_property
     def cost(self) -> str:
         """The text of ``cost.py``."""
+        from mapper.cost import generate_cost
+
         return generate_cost(self.counts)

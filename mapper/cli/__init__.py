@@ -1,44 +1,23 @@
 """The ``spikeloom`` command: parse, call ``mapper.api``, print. No logic of its own."""
 
-from mapper.cli import (
-    assign,
-    build,
-    compare,
-    dies,
-    explore,
-    facts,
-    model,
-    new_target,
-    yields,
-)
-from mapper.cli.app import app
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "app",
-    "assign",
-    "build",
-    "compare",
-    "dies",
-    "explore",
-    "facts",
-    "main",
-    "model",
-    "new_target",
-    "yields",
-]
+from mapper.later import later
 
-# fmt: off
-_ORDER = (
-    "demo", "inspect", "compile", "run", "verify", "yield", "die", "calibrate", "cost", "report",
-    "assign", "compare", "explore", "energy-table", "figures", "export", "targets", "devices",
-    "passes",
-)
-# fmt: on
-"""As a user meets them, not as the modules are imported."""
+if TYPE_CHECKING:
+    from mapper.cli.commands import app as app
 
-app.registered_commands.sort(key=lambda command: _ORDER.index(command.name or ""))
+__getattr__ = later(__name__, {"mapper.cli.commands": ("app",)})
+"""With every command, for who calls it from Python."""
+
+_ALONE = {"run": "mapper.cli.run"}
+"""Commands that are imported without the others."""
 
 
 def main() -> None:
     """Run the command line."""
-    app()
+    asked = sys.argv[1] if len(sys.argv) > 1 else ""
+    import_module(_ALONE.get(asked, "mapper.cli.commands"))
+    import_module("mapper.cli.frame").app()

@@ -11,11 +11,10 @@ from rich.text import Text
 from mapper import api
 from mapper.assigning import Assigned
 from mapper.assigning.trials import Trains
-from mapper.cli.app import command, out, report_progress, warn
+from mapper.cli.frame import command, out, report_progress, warn
+from mapper.cli.given import Json, Layout
 from mapper.cli.options import (
     Assign,
-    Json,
-    Layout,
     Model,
     Nir,
     Preset,
@@ -25,7 +24,7 @@ from mapper.cli.options import (
     with_functions,
     with_nir,
 )
-from mapper.cli.tables import table
+from mapper.cli.told import table
 from mapper.diagnostics import printable, refuse
 from mapper.report.assigning.told import answer_lines, tables
 from mapper.study.schedulers import SERIAL

@@ -1,4 +1,4 @@
-"""Commands on a build: demo, run, verify, cost, report."""
+"""Commands on a build: demo, verify, cost, report."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,16 +7,14 @@ import typer
 
 from mapper import api
 from mapper.cli import comparing, tables
-from mapper.cli.app import command, out, report_progress, shown, warn
 from mapper.cli.dies import OF_A_DIE, Temperature, lot_of
+from mapper.cli.frame import command, out, report_progress, shown, warn
+from mapper.cli.given import Folder, Json, Layout
 from mapper.cli.options import (
     Age,
     Corner,
     Device,
     Every,
-    Folder,
-    Json,
-    Layout,
     Nir,
     Preset,
     Settings,
@@ -39,48 +37,6 @@ def demo(
     answer = api.run_demo(output, progress=report_progress)
     if not as_json:
         out.print(comparing.demo(answer))
-    return answer
-
-
-@command("run")
-def run(
-    folder: Folder,
-    recording: Annotated[Path, typer.Option("--input", help="Inputs (.npz).")],
-    output: Annotated[Path, typer.Option("--output", help="Outputs to write (.npz).")],
-    backend: Annotated[
-        str | None, typer.Option(help="native or numpy; the first that is installed if not given.")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of the native backend; all processors.")
-    ] = None,
-    layout: Layout = None,
-    trace: Annotated[
-        bool, typer.Option("--trace", help="Also write OUTPUT.trace.npz, for 'cost --activity'.")
-    ] = False,
-    run_seed: Annotated[
-        int, typer.Option(min=0, help="Of the noise of reads, on a die that has some.")
-    ] = 0,
-    as_json: Json = False,
-) -> api.Run:
-    """Run a build on recordings, bit-accurately."""
-    api.check_backend(backend)
-    report_progress("checking the folder")
-    answer = (
-        api.load(folder)
-        .run(
-            recording,
-            layout=layout,
-            backend=backend,
-            threads=threads,
-            trace=trace,
-            run_seed=run_seed,
-            progress=report_progress,
-        )
-        .save(output)
-    )
-    warn(answer.warnings)
-    if not as_json:
-        out.print(tables.ran(answer))
     return answer
 
 

@@ -7,16 +7,15 @@ import typer
 
 from mapper import api
 from mapper.cli import comparing, tables
-from mapper.cli.app import command, out, report_progress, warn
 from mapper.cli.dies import device_at
+from mapper.cli.frame import command, out, report_progress, warn
+from mapper.cli.given import Json, Layout
 from mapper.cli.options import (
     Age,
     Assign,
     Corner,
     Device,
     Every,
-    Json,
-    Layout,
     Model,
     Nir,
     Preset,

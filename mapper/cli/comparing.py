@@ -6,7 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mapper.cli.tables import amount, recording, table
+from mapper.cli.tables import amount
+from mapper.cli.told import recording, table
 from mapper.compare.result import ComparedBuild, Comparison
 from mapper.cost import Cost, Range
 from mapper.demo import Demo

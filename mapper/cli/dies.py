@@ -7,8 +7,9 @@ import typer
 
 from mapper import api
 from mapper.cli import tables
-from mapper.cli.app import command, out, report_progress, warn
-from mapper.cli.options import Age, Corner, Folder, Json, Layout, Settings
+from mapper.cli.frame import command, out, report_progress, warn
+from mapper.cli.given import Folder, Json, Layout
+from mapper.cli.options import Age, Corner, Settings
 from mapper.cli.options import Device as DeviceName
 from targets.devices import Device, load_device, parse_age, parse_set
 

@@ -8,18 +8,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from mapper import api
-from mapper.cli.app import command, out, report_progress
-from mapper.cli.options import (
-    Json,
-    Layout,
-    Model,
-    Nir,
-    Scheduler,
-    Workers,
-    with_functions,
-    with_nir,
-)
-from mapper.cli.tables import table
+from mapper.cli.frame import command, out, report_progress
+from mapper.cli.given import Json, Layout
+from mapper.cli.options import Model, Nir, Scheduler, Workers, with_functions, with_nir
+from mapper.cli.told import table
 from mapper.diagnostics import printable
 from mapper.report.exploration.told import answer_lines, tables
 from mapper.study.schedulers import SERIAL

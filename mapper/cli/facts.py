@@ -7,8 +7,9 @@ from typer.core import TyperGroup
 
 from mapper import api
 from mapper.cli import tables
-from mapper.cli.app import app, command, out
-from mapper.cli.options import Age, Corner, Json, Settings
+from mapper.cli.frame import app, command, out
+from mapper.cli.given import Json
+from mapper.cli.options import Age, Corner, Settings
 from targets.devices import parse_age, parse_set
 
 

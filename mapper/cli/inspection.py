@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mapper.api.inspection import Inspection
-from mapper.cli.tables import dims
+from mapper.cli.told import dims
 from mapper.diagnostics import many, printable
 from mapper.frontend.describe import FOLDED
 from mapper.frontend.info import (

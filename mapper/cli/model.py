@@ -9,14 +9,13 @@ import typer
 from mapper import api
 from mapper.build.folder import check_replaceable
 from mapper.cli import tables
-from mapper.cli.app import command, out, report_progress, warn
+from mapper.cli.frame import command, out, report_progress, warn
+from mapper.cli.given import Json, Layout
 from mapper.cli.inspection import InspectionText
 from mapper.cli.options import (
     Assign,
     Calibrate,
     Device,
-    Json,
-    Layout,
     Model,
     Nir,
     PassSettings,

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from mapper import api
-from mapper.cli.app import command
 from mapper.cli.facts import targets_app
-from mapper.cli.options import Json
+from mapper.cli.frame import command
+from mapper.cli.given import Json
 
 Given = typer.Option
 

@@ -15,19 +15,10 @@ from mapper.frontend.onnx.functions import with_functions as link
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-Json = Annotated[bool, typer.Option("--json", help="Print data for machines on stdout.")]
 Model = Annotated[Path, typer.Argument(help="Trained network, .onnx or .nir.")]
-Folder = Annotated[Path, typer.Argument(help="Folder that 'compile' wrote.")]
 Target = Annotated[str, typer.Option(help="Target name, or path of a .toml file.")]
 Calibrate = Annotated[
     Path | None, typer.Option(help="Recordings (.npz) that set input codes and readout.")
-]
-Layout = Annotated[
-    str | None,
-    typer.Option(
-        metavar="steps|samples",
-        help="What the first axis of an input counts, where it is not as the docs say.",
-    ),
 ]
 PassSettings = Annotated[
     list[str] | None,

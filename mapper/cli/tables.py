@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -14,12 +13,11 @@ from mapper.api.calibrated import CalibratedDie
 from mapper.api.dies import DieSummary
 from mapper.api.figures import Figures
 from mapper.api.page import ReportAnswer
-from mapper.api.run import Run
 from mapper.build.summary import COLUMNS, CompileSummary
+from mapper.cli.told import of_die, recording, table
 from mapper.cost import Cost, Range, macro_lines
 from mapper.diagnostics import many, printable
 from mapper.exchange.export import Export
-from mapper.layout import Taken
 from mapper.listing import (
     DeviceFacts,
     DeviceList,
@@ -39,28 +37,6 @@ from passes import Pass
 from passes.options import options_of
 from targets import Interval, Part, target_to_data
 from targets.devices import Device, Imperfections, counts_of, said_of
-
-_PROSE = {
-    *("condition", "details", "readout", "readout priced", "says nothing of", "source"),
-    *("value", "what it does", "what it is", "why"),
-}
-"""Columns that hold words."""
-
-
-def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    """Make a table whose cells are plain text: no markup, no control characters."""
-    shown = Text(printable(title)) if title else None
-    made = Table(title=shown, title_justify="left", box=None, pad_edge=False)
-    for i, column in enumerate(columns):
-        justify: Literal["left", "right"] = "left" if i == 0 or column in _PROSE else "right"
-        made.add_column(column, justify=justify, overflow="fold", min_width=5)
-    for row in rows:
-        made.add_row(*(Text(printable(str(cell))) for cell in row))
-    return made
-
-
-def dims(shape: Iterable[int]) -> str:
-    return "x".join(map(str, shape))
 
 
 def compiled(answer: CompileSummary) -> RenderableType:
@@ -154,29 +130,6 @@ def reported(answer: ReportAnswer) -> RenderableType:
     return Group(headline(answer.headline), *told, Text(printable(where)))
 
 
-def recording(*taken: Taken | None) -> list[RenderableType]:
-    """What recordings were taken for, each once."""
-    return [Text(printable(f"recording: {one}")) for one in dict.fromkeys(filter(None, taken))]
-
-
-def ran(answer: Run) -> RenderableType:
-    """What a run wrote."""
-    rows = (
-        [name, dims(array.shape), f"{array.mean():.4g}", array.max()]
-        for name, array in answer.arrays.items()
-    )
-    notes = [Text(printable(f"note: {note}")) for note in answer.notes]
-    written = (answer.written or {}).get("output", "nothing")
-    return Group(
-        table("", ["output", "shape", "mean", "greatest"], rows),
-        Text(printable(firing_text(answer.firing))),
-        *recording(answer.recording),
-        *_of_die(answer.die),
-        *notes,
-        Text(printable(f"written: {written}")),
-    )
-
-
 def drawn(answer: DieSummary) -> RenderableType:
     """Which die it is, and what differs from the ideal chip in each layer."""
     made = difference_table(answer.layers)
@@ -204,15 +157,9 @@ def calibrated(answer: CalibratedDie) -> RenderableType:
     )
 
 
-def _of_die(die: str) -> Iterator[Text]:
-    """Which die it is, where it is none of the ideal chip."""
-    if die:
-        yield Text(printable(f"on {die}"))
-
-
 def verification(answer: Verification) -> RenderableType:
     """One line a ring, then what the answers are worth."""
-    parts = [*recording(answer.taken), *_of_die(answer.die), *map(_ring, answer.rings)]
+    parts = [*recording(answer.taken), *of_die(answer.die), *map(_ring, answer.rings)]
     if answer.extent is not None and not answer.extent.whole:
         parts.append(Text(f"on {answer.extent}"))
     rows = ([i.name, f"{i.spike_agreement:.4%}", i.error_text] for i in answer.inexact)

@@ -8,20 +8,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from mapper import api
-from mapper.cli.app import command, out, report_progress, warn
 from mapper.cli.dies import device_at
-from mapper.cli.options import (
-    Age,
-    Corner,
-    Device,
-    Folder,
-    Json,
-    Layout,
-    Scheduler,
-    Settings,
-    Workers,
-)
-from mapper.cli.tables import table
+from mapper.cli.frame import command, out, report_progress, warn
+from mapper.cli.given import Folder, Json, Layout
+from mapper.cli.options import Age, Corner, Device, Scheduler, Settings, Workers
+from mapper.cli.told import table
 from mapper.diagnostics import printable
 from mapper.report.dies.tables import answer_lines, cost_tables, spike_table, sweep_tables
 from mapper.study.schedulers import SERIAL

@@ -21,10 +21,10 @@ from onnx import (
     numpy_helper,
 )
 
+from mapper.epilogue.limits import MOST_BYTES
 from mapper.epilogue.operators import FLOATS, OPERATORS, TYPES, Shape, node_problem
 from mapper.ir.core import Array
 
-MOST_BYTES = 16 << 20
 MOST_NODES = 20_000
 MOST_NAME = 1 << 12
 """Characters of a name, as of a model."""

@@ -19,14 +19,13 @@ from mapper.epilogue.file import (
     sized,
     work_of,
 )
+from mapper.epilogue.limits import FILE
 from mapper.epilogue.operators import FLOATS, Shape
 from mapper.ir.core import FLOAT, Array, Type
 from mapper.ir.values import INT64
 from mapper.report.on_host import OnHost
 from mapper.runtime import session_of
 
-FILE = "epilogue.onnx"
-"""In a build folder."""
 _Run = Callable[[dict[str, Array]], list[Array]]
 """One run: arrays by input in, outputs in their order out."""
 

@@ -12,7 +12,7 @@ from mapper.executor.definition import DefinitionEngine
 from mapper.executor.names import check_distinct
 from mapper.executor.native.run import NativeEngine
 from mapper.executor.numpy.run import NumpyEngine
-from mapper.executor.onnx.run import OnnxEngine
+from mapper.executor.onnx.engine import OnnxEngine
 from mapper.ir.core import Array, Graph
 
 ENGINES: dict[str, Engine] = {

@@ -26,11 +26,11 @@ from mapper.ir.core import Array, Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.firing import MAPPING, NETWORK, Firing
 from mapper.ir.identity import digest
-from mapper.ir.readout import SenseAmpRead
 from mapper.proportions import Score
 from mapper.report.grids import LayerGrid, chips_of, layer_grids, weighted, weights_in_words
 from mapper.report.on_host import OnHost
 from mapper.report.one_chip import OneChip
+from mapper.report.warned import uncalibrated
 from mapper.verify.result import Verification
 from targets import DEFAULT_PRESET, Preset, Target, load_preset
 
@@ -250,29 +250,6 @@ def report_of(
         die=die,
         host=host,
     )
-
-
-def uncalibrated(graph: Graph, source: Mapping[str, str], *, calibrated: bool) -> tuple[str, ...]:
-    """Say so where readout that keeps one bit or three levels was set without recordings.
-
-    An ADC keeps most of a sum wherever its steps are; a sense amplifier keeps what its references
-    are set for, and without recordings these are set for random activity.
-
-    Args:
-        graph: The hardware graph.
-        source: What the build says of the model; one that was trained for hardware brings its
-            readout along.
-        calibrated: Recordings set the readout.
-    """
-    sensed = any(isinstance(op, SenseAmpRead) for op in graph.ops)
-    return (UNCALIBRATED,) if sensed and not calibrated and "trained for" not in source else ()
-
-
-UNCALIBRATED = (
-    "not calibrated: sense amplifiers were set for random activity, and the network was not "
-    "trained for this hardware, so most of its accuracy may be lost; compile with "
-    "--calibrate RECORDINGS.npz (in Python calibrate=)"
-)
 
 
 def layer_rows(graph: Graph, target: Target, cost: Cost) -> tuple[LayerRow, ...]:

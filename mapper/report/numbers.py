@@ -1,9 +1,12 @@
 """Numbers as readers see them: three digits, and the unit that suits."""
 
 from math import isfinite
+from typing import TYPE_CHECKING
 
-from mapper.cost import Range
 from mapper.ir.firing import Firing
+
+if TYPE_CHECKING:
+    from mapper.cost import Range
 
 _STEPS = {
     "pJ": ("fJ", "pJ", "nJ", "µJ", "mJ", "J"),
@@ -34,7 +37,7 @@ def interval_text(low: float, nominal: float, high: float, unit: str) -> str:
     return f"{told} ({three_digits(low)} .. {three_digits(high)})"
 
 
-def range_text(value: Range, factor: float = 1.0) -> str:
+def range_text(value: "Range", factor: float = 1.0) -> str:
     """Write a range times a factor in the same way, without a unit."""
     return interval_text(value.low * factor, value.nominal * factor, value.high * factor, "")
 
@@ -88,14 +91,14 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %" if share >= 0.095 else f"{100 * share:.2g} %"
 
 
-def amount(value: Range, unit: str) -> str:
+def amount(value: "Range", unit: str) -> str:
     """Write an interval in the unit that suits its nominal value."""
     factor, shown = scaled(value.nominal, unit)
     low, nominal, high = (end * factor for end in value)
     return interval_text(low, nominal, high, shown)
 
 
-def between(value: Range, unit: str) -> str:
+def between(value: "Range", unit: str) -> str:
     """Write the ends of an interval alone, in the unit of its nominal value."""
     factor, shown = scaled(value.nominal, unit)
     if value.low == value.high:

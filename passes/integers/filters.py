@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import ceil, floor, log2
 
-import networkx as nx
 import numpy as np
 
 from mapper.diagnostics import MappingError, refuse
@@ -241,6 +240,8 @@ def _without_unused(graph: Graph) -> Graph:
 
 def read_by_weights(graph: Graph) -> set[str]:
     """Return the values that weights read, or ops without a neuron between that they read."""
+    import networkx as nx  # as in passes/shared/rewrite.py
+
     flow: nx.DiGraph[str] = nx.DiGraph()
     for op in graph.ops:
         if not isinstance(op, Neuron):

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from mapper.ir.core import Graph, Op
 from mapper.ir.crossbar import CountActive, CrossbarMvm
@@ -25,6 +24,9 @@ from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from mapper.ir.tables import OpTable
 from passes.shared.rewrite import dataflow
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 _MOST = 4
 """Fraction bits of a sum; a sixteenth of a weight step is far below what one bit can tell."""

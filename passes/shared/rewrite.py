@@ -2,11 +2,14 @@
 
 from collections import Counter
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 
 from mapper.ir.core import Array, Const, Graph, Scalar
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 def use_counts(graph: Graph) -> Counter[str]:
@@ -49,6 +52,8 @@ def dataflow(graph: Graph) -> "nx.DiGraph[int]":
     The edge of a state, from the op that writes it to those that read it in the next step, has
     the attribute ``delayed=True``.
     """
+    import networkx as nx  # some passes alone need it, and it takes long to import
+
     flow: nx.DiGraph[int] = nx.DiGraph()
     flow.add_nodes_from(range(len(graph.ops)))
     written = {v.name: i for i, op in enumerate(graph.ops) for v in op.results}

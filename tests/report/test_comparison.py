@@ -15,7 +15,7 @@ from mapper.diagnostics import MappingError
 from mapper.report.comparison.data import Differences, SideBySide, difference_table
 from mapper.report.comparison.tables import ratio
 from mapper.report.comparison.written import as_csv, as_latex, as_markdown
-from mapper.report.data import UNCALIBRATED
+from mapper.report.warned import UNCALIBRATED
 from mapper.writing import json_text
 from tests.files import DEMO
 from tests.report.pages import COMPARED, HOSTILE, comparison_page, hostile_comparison

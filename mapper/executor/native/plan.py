@@ -8,14 +8,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import networkx as nx
-
 from mapper.executor.native.bounds import NotNativeError
 from mapper.executor.native.counted import is_counted_apart, taken_back, without_offset
 from mapper.executor.native.digital import as_crossbars
 from mapper.executor.native.layers import NativeLayer
 from mapper.executor.native.logic import logic
 from mapper.executor.native.neurons import NeuronTables
+from mapper.executor.native.order import in_order
 from mapper.executor.native.steps import (
     CountedStep,
     DelayStep,
@@ -206,18 +205,10 @@ def _components(steps: Sequence[Step], delays: Sequence[DelayStep]) -> Iterator[
     """Group steps into loops and put the groups in order."""
     everything: list[Step] = [*delays, *steps]
     maker = {name: i for i, step in enumerate(everything) for name in step.makes}
-    flow = nx.DiGraph()
-    flow.add_nodes_from(range(len(everything)))
-    for i, step in enumerate(everything):
-        flow.add_edges_from((maker[name], i) for name in step.reads if name in maker)
-    groups = nx.condensation(flow)
-    for group in nx.lexicographical_topological_sort(
-        groups, key=lambda g: min(groups.nodes[g]["members"])
-    ):
-        members = sorted(groups.nodes[group]["members"])
-        found = tuple(everything[i] for i in members)
-        recurrent = len(members) > 1 or flow.has_edge(members[0], members[0])
-        yield Component(found, recurrent)
+    into = [[maker[name] for name in step.reads if name in maker] for step in everything]
+    for members in in_order(into):
+        recurrent = len(members) > 1 or members[0] in into[members[0]]
+        yield Component(tuple(everything[i] for i in members), recurrent)
 
 
 def _with_dead(components: Sequence[Component], kept: set[str]) -> Iterator[Component]:

@@ -160,37 +160,22 @@ class Lowered:
         """Run a model that returns more, and count by definition in what it returns."""
 
         def run(watch: tuple[str, ...]) -> Arrays:
-            return OnnxEngine().prepare(self.graph, watch=watch).run(inputs, initial, progress)
+            return prepared(self.graph, watch).run(inputs, initial, progress)
 
         return traced_by_values(self.graph, self.watch, run)
 
 
-@dataclass(frozen=True, slots=True)
-class OnnxEngine:
-    """The model that a build folder has as ``lowered.onnx``, in ONNX Runtime."""
-
-    name: str = "onnx"
-
-    def unavailable(self) -> str:
-        """Say nothing: ONNX Runtime is installed with this package."""
-        return ""
-
-    def prepare(
-        self,
-        graph: Graph,
-        *,
-        watch: Sequence[str] = (),
-        threads: int | None = None,
-        generated: Generated | None = None,
-    ) -> Lowered:
-        """Lower a graph, where that was not done yet; the session has one thread."""
-        check_watched(graph, watch)
-        there = programs_of(graph, watch, generated)
-        if there is not None:
-            model = onnx.ModelProto.FromString(there.lowered)
-        else:
-            model = to_lowered_onnx(_returning(graph, watch))
-        return Lowered(graph, ports_of(graph), load_lowered(model), tuple(watch))
+def prepared(
+    graph: Graph, watch: Sequence[str] = (), generated: Generated | None = None
+) -> Lowered:
+    """Lower a graph, where that was not done yet; the session has one thread."""
+    check_watched(graph, watch)
+    there = programs_of(graph, watch, generated)
+    if there is not None:
+        model = onnx.ModelProto.FromString(there.lowered)
+    else:
+        model = to_lowered_onnx(_returning(graph, watch))
+    return Lowered(graph, ports_of(graph), load_lowered(model), tuple(watch))
 
 
 def _returning(graph: Graph, watch: Sequence[str]) -> Graph:
