@@ -1,7 +1,7 @@
 """How fast the native executor is, against a dense convolution, NumPy and ONNX Runtime.
 
     python -m benchmarks.executor [--json] [--rounds 9] [--quick] [--variant avx2] [--engines]
-                                  [--parts layers,peer,networks]
+                                  [--parts layers,peer,networks,dies]
 
 One thread. Times are of the process, not of the clock on the wall, and everything that a ratio
 compares is run in turn within each round: other work on the machine slows both sides alike. A
@@ -9,7 +9,8 @@ ratio is the median of its rounds' ratios; below 1 is faster. The dense side is 
 floating-point network computes, ``torch`` convolutions of the same sizes on all time steps at
 once, without neurons, pooling or readout; the native side is whole layers and networks, readout
 and neurons included. Needs torch (``pip install '.[train]'``). ``--variant`` holds torch and NumPy
-to the same instructions (held.py); ``peer_held`` says to which.
+to the same instructions (held.py); ``peer_held`` says to which. ``dies`` are imperfect chips over
+the ideal one, as ``benchmarks.dies`` has them.
 """
 
 import argparse
@@ -39,7 +40,7 @@ from mapper.ir.serialize import from_json, to_json
 from mapper.ir.weights import load_constants, save_constants
 from mapper.kernels.core import VARIANTS, best_level
 
-PARTS = ("layers", "peer", "networks")
+PARTS = ("layers", "peer", "networks", "dies")
 DENSITIES = (0.02, 0.1, 0.3, 0.5)
 CASES = (  # channels, outputs, size, stride
     ("128->128 3x3", 128, 128, 32, 1),
@@ -224,6 +225,13 @@ def network_rows(rounds: int, names: list[str], engines: bool) -> Iterator[dict[
         yield row
 
 
+def die_rows(rounds: int) -> Iterator[dict[str, Any]]:
+    """Measure imperfect chips beside the ideal one."""
+    from benchmarks import dies  # which takes ``timed`` from here
+
+    yield from dies.rows(rounds, list(dies.CASES), list(dies.KINDS))
+
+
 def _engines(graph: Graph, codes: np.ndarray, executor: Prepared) -> dict[str, Any]:
     """Compare with the slow engines, two rounds: they take seconds."""
     lowered = ENGINES["onnx"].prepare(graph)
@@ -279,7 +287,7 @@ def main() -> None:
         _run_once(options.peak)
         return
     hold(options.variant, "benchmarks.executor")
-    answer: dict[str, Any] = {"peer_held": held_to(), "layers": [], "networks": []}
+    answer: dict[str, Any] = {"peer_held": held_to(), "layers": [], "networks": [], "dies": []}
     print(*(f"{k} {v}" for k, v in answer["peer_held"].items()), sep="  ", file=sys.stderr)
     names = [name for name in options.networks.split(",") if name]
     with threadpool_limits(limits=1):
@@ -291,6 +299,8 @@ def main() -> None:
             rows.append(("layers", linear_rows(options.rounds)))
         if "networks" in parts:
             rows.append(("networks", network_rows(options.rounds, names, options.engines)))
+        if "dies" in parts:
+            rows.append(("dies", die_rows(options.rounds)))
         for key, found in rows:
             for row in found:
                 answer[key].append(row)
