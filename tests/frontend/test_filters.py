@@ -5,7 +5,7 @@ import pytest
 from onnx import NodeProto
 
 from mapper.diagnostics import MappingError
-from mapper.frontend import Imported, import_model
+from mapper.frontend import Imported, describe, import_model
 from mapper.ir.core import Array
 from mapper.ir.evaluate import evaluate
 from mapper.ir.switched import switched_leaks
@@ -90,6 +90,13 @@ def between_neurons(filtered) -> object:
 def test_filters_between_neurons_and_weights(tmp_path, filtered):
     imported = assert_equal_to_reference(saved(between_neurons(filtered), tmp_path), steps=24)
     assert bool(switched_leaks(imported.graph)) == (filtered is not low_pass)
+
+
+def test_what_is_read_is_told(tmp_path):
+    imported = import_model(saved(between_neurons(synapse_filter), tmp_path))
+    assert "the leak of 'f' is another one where 'fires' is 1" in imported.notes
+    (warning,) = describe(imported).warnings
+    assert warning.startswith("layer '/c2' reads the membrane of the filter 'f': in codes of")
 
 
 def filtered_input(path) -> Imported:
