@@ -14,6 +14,7 @@ from mapper.cost.count_arithmetic import bits_of
 from mapper.cost.flow import OUTSIDE, Flow
 from mapper.ir.core import INT64, Array, Graph, Op, State, param
 from mapper.ir.hardware import ScaledAdd
+from mapper.ir.units import LayerOp
 from mapper.ir.waiting import is_wire, waiting_states
 
 NEW = -1
@@ -112,11 +113,17 @@ class _Line:
         return bool((self.comes_from[own] == NEW).all() and not np.isin(self.comes_from, own).any())
 
     def home(self, index: int, flow: Flow) -> int:
-        """Return the layer of the first op that reads a state, or one of those after it."""
+        """Return the first layer that reads a state, or one of those after it.
+
+        Where no layer does, that of the first op. What counts the active inputs of a layer stands
+        before it and belongs to the layer before.
+        """
         places = {id(op): home for op, home in zip(self.graph.ops, flow.homes, strict=True)}
         seen = {index}
         while True:
-            homes = [places[id(op)] for i in sorted(seen) for op in self.readers.get(i, [])]
+            readers = [op for i in sorted(seen) for op in self.readers.get(i, [])]
+            readers = [op for op in readers if isinstance(op, LayerOp)] or readers
+            homes = [places[id(op)] for op in readers]
             homes = [home for home in homes if home != OUTSIDE]
             own = np.concatenate([self.numbers[i] for i in sorted(seen)])
             later = {

@@ -335,9 +335,9 @@ def test_kernels_of_one_tap_over_time_are_delays_of_their_channels(tmp_path):
     assert compile_counts(graph)[1].skip_stored_bits == 3 + 0 + 1
 
 
-def compile_counts(graph: Graph):
-    target = load_target("ideal-128")
-    return count_actions(run_passes(graph, target, make_passes())[0], target).layers
+def compile_counts(graph: Graph, target: str = "ideal-128"):
+    facts = load_target(target)
+    return count_actions(run_passes(graph, facts, make_passes())[0], facts).layers
 
 
 def test_kernels_of_several_taps_over_time_weigh_what_waits(tmp_path):
