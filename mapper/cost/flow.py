@@ -160,7 +160,7 @@ def link_bits(flow: Flow, layer: int, chip: Chip, input_bits: int, sum_bits: int
     slots = slots_of(op)
     last = max(slots_of(other).stop for other in flow.starts)
     bits = np.zeros(max(0, chip_of_slot(max(last, 1) - 1, chip)), np.int64)
-    if not len(slots):
+    if not len(slots) or not len(bits):
         return bits
     ends = [chip_of_slot(slots.start, chip), chip_of_slot(slots.stop - 1, chip)]
     ends += [_chip_of_source(source, flow, chip) for source in flow.sources[layer]]
