@@ -185,14 +185,15 @@ int scratch_make(const Layer *l, Scratch *s) {
   const int64_t reach = l->PH - (l->Ho - 1) * l->sy, pitch = l->N + 32;
   s->band_rows = (l->tile_rows - 1) * l->sy + reach;
   const int64_t area = product(2, s->band_rows, l->PW), count = product(2, l->tile_rows, l->Wo);
-  int64_t listed = 128;
+  const int64_t alone = l->pitch > 64 ? 0 : product(2, area, l->pitch + 8); /* lists of single pixels */
+  int64_t listed = alone < 0 || alone > UINT32_MAX - 128 ? -1 : 128 + alone;
   for (int64_t k = 0; k < l->ncombos && listed >= 0; k++) {
     int64_t most = product(2, area, (int64_t)l->combos[k].rows + 8);
     listed = most < 0 || most > UINT32_MAX - listed ? -1 : listed + most;
   }
   s->row_bytes = (l->PW * l->pitch + 7) / 8 + 16;
   const int64_t image = product(2, s->band_rows, s->row_bytes), y = product(3, count, pitch, (int64_t)4);
-  const int64_t entries = product(3, area, l->ncombos, (int64_t)sizeof(Entry));
+  const int64_t entries = product(3, area, l->ncombos + 1, (int64_t)sizeof(Entry));
   const int64_t counters = l->kind == BITS ? product(4, (int64_t)64, l->depth, l->colblks, l->counted) : 0;
   const int64_t merged = l->merged ? product(3, (int64_t)64, (int64_t)MOST_MERGED, l->Npad / 8) : 0;
   if (area < 0 || merged < 0 || count < 0 || listed < 0 || image < 0 || y < 0 || entries < 0 || counters < 0)

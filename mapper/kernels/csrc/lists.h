@@ -21,7 +21,7 @@ static AI uint64_t bits_at(const uint8_t *row, int64_t bit, int len) {
       21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
 #endif
 
-#if LEVEL == 1 || defined(NEON)
+#if LEVEL == 1 || LEVEL == 2 || defined(NEON)
 /* The set bits of each byte, in order, as eight bytes. */
 #define PLACE(b, i) ((uint64_t)((b) >> (i) & 1) * (i) << 8 * __builtin_popcount((b) & ((1 << (i)) - 1)))
 #define PLACES(b) \
@@ -36,7 +36,7 @@ static const uint64_t set_bits[256] = {PLACES64(0), PLACES64(64), PLACES64(128),
 enum { FEW_SET = 8 };
 #endif
 
-#if LEVEL == 1
+#if LEVEL == 1 || LEVEL == 2
 static AI void list_bytes(uint64_t b, int first, int scale, uint16_t *out) {
   const __m128i s = _mm_cvtsi32_si128(scale), step = _mm_set1_epi16(8);
   __m128i o = _mm_set1_epi16((short)first);
@@ -77,7 +77,7 @@ static AI int list_word(uint64_t b, int first, int scale, uint16_t *out) {
     _mm512_storeu_si512(out + 32, _mm512_sll_epi16(high, s));
   }
   return n;
-#elif LEVEL == 1
+#elif LEVEL > 0
   const int n = __builtin_popcountll(b);
   if (n > FEW_SET) {
     list_bytes(b, first, scale, out);
@@ -231,19 +231,111 @@ static AI uint32_t list_row(const Layer *l, const Scratch *s, const Combo *c, co
   return at;
 }
 
+/* Row blocks of whole pixels: the same pixel stands in many lists, so each is listed once and lists are
+ * put together from theirs. */
+enum { MOST_PIXELS = 16, LEAST_PITCH = 16, COPIED = LEVEL > 0 ? 16 : 8, OFTEN_MORE = 10 };
+typedef struct { int count; int64_t at[MOST_PIXELS]; uint16_t more[MOST_PIXELS]; } Pixels;
+typedef uint16_t Listed __attribute__((vector_size(2 * COPIED)));
+
+/* Find the pixels of a combination; returns none where its lists are better made from bits. */
+static int find_pixels(const Layer *l, const Combo *c, int scale, Pixels *p) {
+  p->count = 0;
+  if (LEVEL >= 3 && c->rows <= 64) return 0; /* an instruction lists a word */
+  if (l->pitch < LEAST_PITCH || l->pitch > 64 || l->sx > 1 || l->sy > 1) return 0;
+  for (int i = c->first; i < c->last; i++) {
+    const Segment *g = l->segments + i;
+    if (g->c0 || g->len % l->pitch) return 0;
+    for (int64_t d = 0; d * l->pitch < g->len; d++, p->count++) {
+      if (p->count == MOST_PIXELS) return 0;
+      p->at[p->count] = g->dy * l->PW + g->dx + d;
+      p->more[p->count] = (uint16_t)((g->base + d * l->pitch) << scale);
+    }
+  }
+  return p->count;
+}
+
+static uint32_t list_pixels(const Layer *l, const Scratch *s, int64_t rows, int scale, Entry *entries, uint32_t at) {
+  const int64_t pitch = l->pitch, across = l->PW;
+  const int zero_row = (int)l->rows;
+  uint16_t *const pool = s->pool;
+  for (int64_t y = 0; y < rows; y++, entries += across)
+    for (int64_t x = 0; x < across; x++) {
+      const int n = list_whole(bits_at(s->image + y * s->row_bytes, x * pitch, (int)pitch), zero_row, scale, pool + at);
+      entries[x] = (Entry){at, (uint32_t)n};
+      at += (uint32_t)n + 8;
+    }
+  return at;
+}
+
+/* A row of anchors whose lists are put together; `pixels` are those of the row's first. Where pixels `often`
+ * have more than are copied at once, twice as many are copied without asking. */
+static AI uint32_t join_row(const Layer *l, const Scratch *s, const Pixels *p, const Range *g, const Entry *pixels,
+                            int64_t xlast, int scale, Entry *entries, uint32_t at, const int count, const int often) {
+  uint16_t *const pool = s->pool;
+  const int64_t step = g->xstep;
+  const Listed zero = (Listed){0} + (uint16_t)(l->rows << scale);
+  for (int64_t x = g->xlo; x <= xlast; x += step) {
+    const uint32_t start = at;
+    for (int k = 0; k < count; k++) {
+      const Entry from = pixels[x + p->at[k]];
+      uint32_t i = 0;
+      do {
+#pragma GCC unroll 2
+        for (int twice = 0; twice <= often; twice++, i += COPIED) {
+          Listed some;
+          memcpy(&some, pool + from.start + i, sizeof some);
+          some += p->more[k];
+          memcpy(pool + at + i, &some, sizeof some);
+        }
+      } while (i < from.n);
+      at += from.n;
+    }
+    memcpy(pool + at, &zero, 16);
+    entries[x] = (Entry){start, at - start};
+    at += 8;
+  }
+  return at;
+}
+
+static uint32_t join(const Layer *l, const Scratch *s, const Pixels *p, const Range *g, const Entry *pixels,
+                     int64_t xlast, int scale, Entry *entries, uint32_t at, int often) {
+#define JOIN(count, often) join_row(l, s, p, g, pixels, xlast, scale, entries, at, count, often)
+#define JOIN_ALL(often) (p->count == 2 ? JOIN(2, often) : p->count == 4 ? JOIN(4, often) : JOIN(p->count, often))
+  if (p->count == 1 && !p->more[0]) { /* its list is there */
+    for (int64_t x = g->xlo; x <= xlast; x += g->xstep) entries[x] = pixels[x + p->at[0]];
+    return at;
+  }
+  return often ? JOIN_ALL(1) : JOIN_ALL(0);
+#undef JOIN_ALL
+#undef JOIN
+}
+
 /* List the driven wordlines of every anchor that output rows o0 .. o1 - 1 look at. */
 static void list_band(const Layer *l, Scratch *s, const uint64_t *plane, int64_t o0, int64_t o1,
                       int scale) {
   int64_t py0 = o0 * l->sy, area = s->band_rows * l->PW;
-  pad_band(l, s, plane, py0, (o1 - 1 - o0) * l->sy + l->PH - (l->Ho - 1) * l->sy);
+  const int64_t rows = (o1 - 1 - o0) * l->sy + l->PH - (l->Ho - 1) * l->sy;
+  pad_band(l, s, plane, py0, rows);
   uint32_t at = 0;
+  Entry *const pixels = s->entries + l->ncombos * area;
+  int listed = 0, often = 0;
   for (int64_t k = 0; k < l->ncombos; k++) {
     const Range *g = l->ranges + k;
     const Combo combo = l->combos[k];
+    Pixels own;
+    const int joined = find_pixels(l, &combo, scale, &own);
+    if (joined && !listed++) {
+      at = list_pixels(l, s, rows, scale, pixels, at);
+      often = at > (8 + OFTEN_MORE) * rows * l->PW;
+    }
     int64_t ylast = (o1 - 1 - o0) * l->sy + g->yhi, xlast = (l->Wo - 1) * l->sx + g->xhi;
     for (int64_t y = g->ylo; y <= ylast; y += g->ystep) {
       Entry *row = s->entries + k * area + y * l->PW;
       const uint8_t *image = s->image + y * s->row_bytes;
+      if (joined) {
+        at = join(l, s, &own, g, pixels + y * l->PW, xlast, scale, row, at, often);
+        continue;
+      }
       if (combo.rows <= 64 && combo.last - combo.first <= SHORT) {
         at = list_row(l, s, &combo, g, image, xlast, scale, row, at);
         continue;
