@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-INTERFACE = 14
+INTERFACE = 15
 """What Python and kernels agree on: they are refused where ``csrc/fields.h`` has another number."""
 
 

@@ -68,6 +68,8 @@ class References:
     """1, or 2 where thresholds of an even and of an odd number of driven wordlines differ."""
     halved: bool
     signed_sums: bool
+    carried: bool = False
+    """Of plain counts, which begin with what thresholds lack of eights: see ``csrc/count.h``."""
     greatest: int
     """Of all sums, in magnitude."""
 

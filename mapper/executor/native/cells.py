@@ -46,11 +46,10 @@ def bits(grid: Grid, order: Sequence[int], columns: Columns, level: int, cluster
     tallest = max(len(rows) for rows in layer.mvm.cell_rows)
     way = vectors(grid, columns.count, tallest, level)
     mode = _mode(grid)
-    signed = mode in ("DIFFERENTIAL", "HALF_ACTIVE")
     few = greatest_sum(grid) <= core.number("FEW_PLANES_SUM")
     planes = core.number("FEW_PLANES" if few else "MANY_PLANES")
     most = len(read.levels) - 1
-    refs = pack_references(grid, order, columns, way, planes, signed)
+    refs = pack_references(grid, order, columns, way, planes, mode)
     return Cells(
         kind="BITS",
         cellcopies=grid.cell_copies,

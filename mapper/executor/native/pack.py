@@ -11,7 +11,7 @@ from mapper.executor.native.grid import Grid
 from mapper.ir.core import Array
 from mapper.kernels import core
 from mapper.kernels.layout_structs import Packing, References
-from mapper.kernels.structs import as_read
+from mapper.kernels.structs import Mode, as_read
 
 MOST_CELLS = 1 << 23
 """Cells of a layer that are worked out at once: those of a large one are many times its weights."""
@@ -181,14 +181,14 @@ def greatest_sum(grid: Grid) -> int:
 
 
 def pack_references(
-    grid: Grid, order: Sequence[int], columns: Columns, way: Vectors, planes: int, signed: bool
+    grid: Grid, order: Sequence[int], columns: Columns, way: Vectors, planes: int, mode: Mode
 ) -> Array:
     """Return references as bit planes.
 
     That is ``uint8 [C, groups * G, colblks, parity, L, planes + 3, width]``.
 
-    Behind the planes follow, unsigned: the OR of planes from 4, the OR from 7; signed: the sign
-    plane and nothing. Last: which references no driven wordline reaches.
+    Those of plain counts are ``~(t - 1)``, behind which follow whether ``t <= 8`` and ``t <= 16``.
+    Behind others follow the sign and nothing. Last: which references no driven wordline reaches.
     They fill the part of a vector that is compared. Half-active columns, ``2c - n >= t``, are
     compared as ``c - ceil(n / 2)``: with half of ``t`` rounded up where ``n`` is even, and rounded
     down where it is odd; ``parity`` is 2 where that differs.
@@ -209,7 +209,8 @@ def pack_references(
         planes=planes,
         parity=1 + differ,
         halved=halved,
-        signed_sums=signed,
+        signed_sums=mode in ("DIFFERENTIAL", "HALF_ACTIVE"),
+        carried=mode == "PLAIN",
         greatest=greatest_sum(grid),
         table=table,
         out=out,

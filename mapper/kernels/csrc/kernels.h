@@ -11,6 +11,12 @@
 #define VB 32
 #include "bits.h"
 #endif
+#if LEVEL == 1
+#define VB 32
+#define POSITIONS 2
+#define SHAPE beside
+#include "bits.h"
+#endif
 #if LEVEL >= 2
 #define VB 64
 #include "bits.h"

@@ -167,17 +167,18 @@ static void near(const References *r, const int64_t *table, int64_t way, int64_t
   }
 }
 
-/* One octet of columns in all planes, `width` bytes apart; bits past the last column stay 0. */
+/* One octet of columns in all planes, `width` bytes apart; bits past the last column stay 0. Of carried
+ * ones, planes are those that t - 1 has not. */
 static void put_planes(const References *r, const int64_t *t, int64_t count, uint8_t *to) {
   for (int64_t plane = 0; plane < r->planes; plane++) {
     int on = 0;
-    for (int64_t j = 0; j < count; j++) on |= (int)(t[j] >> plane & 1) << j;
+    for (int64_t j = 0; j < count; j++) on |= (int)((r->carried ? ~(t[j] - 1) : t[j]) >> plane & 1) << j;
     to[plane * r->width] = (uint8_t)on;
   }
   int first = 0, second = 0, always = 0;
   for (int64_t j = 0; j < count; j++) {
-    first |= (r->signed_sums ? t[j] < 0 : t[j] >> 4 > 0) << j;
-    second |= (!r->signed_sums && t[j] >> 7 > 0) << j;
+    first |= (r->carried ? t[j] <= 8 : t[j] < 0) << j;
+    second |= (r->carried && t[j] <= 16) << j;
     always |= (t[j] <= 0) << j;
   }
   to[r->planes * r->width] = (uint8_t)first;
@@ -208,6 +209,7 @@ static int read_references(PyObject *fields, PyObject *arrays, Views *views, Ref
   if (!within(r->L, 1, MOST) || !within(r->blocks, 1, INT64_MAX) || !within(r->columns, 1, MOST)) return refuse("sizes");
   if ((r->width != 16 && r->width != 32 && r->width != 64) || !within(r->folded, 0, 1)) return refuse("width");
   if (!within(r->planes, 1, 32) || !within(r->parity, 1, 2) || !within(r->halved, 0, 1)) return refuse("planes");
+  if (!within(r->carried, 0, !r->signed_sums)) return refuse("carried");
   if (!within(r->signed_sums, 0, 1) || !within(r->greatest, 0, INT32_MAX)) return refuse("greatest");
   *part = r->width >> r->folded;
   *colblks = (r->columns + 8 * *part - 1) / (8 * *part);

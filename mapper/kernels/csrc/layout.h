@@ -13,7 +13,7 @@
   A(cells, uint8_t, cells, 0) A(spans, int64_t, spans, 0) A(out, uint8_t, out, 1)
 
 #define REFERENCE_FIELDS(F)                                                                     \
-  F(L) F(blocks) F(columns) F(width) F(folded) F(planes) F(parity) F(halved) F(signed_sums) F(greatest)
+  F(L) F(blocks) F(columns) F(width) F(folded) F(planes) F(parity) F(halved) F(signed_sums) F(carried) F(greatest)
 
 #define REFERENCE_ARRAYS(A) A(table, int64_t, table, 0) A(out, uint8_t, out, 1)
 

@@ -87,10 +87,15 @@ def test_references_are_planes_and_three_tests():
     how = {"parity": 1, "halved": False, "greatest": 100, "table": table, "out": out}
     pack_references(*as_read(References(**sizes, **how, signed_sums=False)))
     planes = out[0, 0, 0, 0, :, 0]
-    assert [sum((int(p) >> k & 1) << b for b, p in enumerate(planes[:7])) for k in range(5)] == [
-        0, 0, 5, 20, 101,
-    ]  # fmt: skip
-    assert planes[7:].tolist() == [0b11000, 0, 0b00011]  # from 16 on, from 128 on, always reached
+
+    def numbers():
+        return [sum((int(p) >> k & 1) << b for b, p in enumerate(planes[:7])) for k in range(5)]
+
+    assert numbers() == [0, 0, 5, 20, 101]
+    assert planes[7:].tolist() == [0, 0, 0b00011]  # always reached
+    pack_references(*as_read(References(**sizes, **how, signed_sums=False, carried=True)))
+    assert numbers()[2:] == [127 - 4, 127 - 19, 127 - 100]
+    assert planes[7:].tolist() == [0b00111, 0b00111, 0b00011]  # up to 8, up to 16, always reached
     out[:] = 0
     pack_references(*as_read(References(**sizes, **how, signed_sums=True)))
     assert planes[7:].tolist() == [0b00001, 0, 0b00011]  # the sign, nothing, always reached
@@ -143,8 +148,9 @@ def test_references_that_do_not_fit_are_refused():
     pack_references(fields, arrays)
     for name, value in {
         "L": 0, "blocks": 0, "columns": 0, "width": 8, "folded": 2, "planes": 33, "parity": 3,
-        "halved": 2, "signed_sums": 2, "greatest": -1,
+        "halved": 2, "signed_sums": 2, "carried": 2, "greatest": -1,
     }.items():  # fmt: skip
         refused(pack_references, fields | {name: value}, arrays)
+    refused(pack_references, fields | {"signed_sums": 1, "carried": 1}, arrays)
     refused(pack_references, fields, arrays | {"table": table[..., :4].copy()}, "table")
     refused(pack_references, fields, arrays | {"out": out[..., :15].copy()}, "out")

@@ -97,6 +97,22 @@ def linear(rows, read, cell_bits=2, kind="offset-binary", bits=8, channels=150):
     return net.graph()
 
 
+@every_variant
+@pytest.mark.parametrize("bits", [2, 4])
+@pytest.mark.parametrize("rows", [126, 1022])
+def test_lists_of_every_length_reach_every_threshold(level, rows, bits):
+    """Wordlines are counted by eights: lists that end around all bounds, one beside another."""
+    counts = [0, 1, 126, 7, 8, 121, 9, 0, 120, 16, 17, 119, 24, 55, 56, 57, 64, rows - 1, rows, 3]
+    rng = np.random.default_rng(2)
+    spikes = np.zeros((1, len(counts), rows), np.int64)
+    for sample, count in enumerate(counts):
+        spikes[0, sample, rng.permutation(rows)[:count]] = 1
+    for threshold in (-1, 0, 1, 7, 8, 9, 16, 17, 57, 64, 121, rows, rows + 1):
+        read = sense_amp(threshold, (0, 1))
+        graph = linear(rows, read, 1, "twos-complement", bits, channels=rows)
+        assert not agrees(graph, {"x": spikes}, level).notes
+
+
 @pytest.mark.campaign(120)
 @every_variant
 @pytest.mark.parametrize("density", [0.0, 0.2, 1.0])
