@@ -24,7 +24,7 @@ static void NAME(count_blocks)(const Layer *l, const Scratch *s, int64_t b0, int
 #if LEVEL >= 1
   if (l->width == 32) { NAME(tile_32)(l, s, b0, b1, cb, p0, p1, first); return; }
 #endif
-#if LEVEL == 1 /* without three-operand logic vectors of two positions are twice as fast */
+#if LEVEL == 1 /* without logic of three operands vectors of two positions are faster */
   if (l->mode != HALF_ACTIVE) { NAME(tile_beside)(l, s, b0, b1, cb, p0, p1, first); return; }
 #endif
   NAME(tile_16)(l, s, b0, b1, cb, p0, p1, first);
