@@ -207,9 +207,10 @@ def _study(graph: Graph, codes: Array, kind: str, rounds: int) -> dict[str, Any]
     die = dies.die({"seed": 0})
     executor = NativeExecutor(die, watch=tuple(spike_layers(held)), threads=1)
     ideal = NativeExecutor(held, threads=1)
+    given = ideal.packed({"x": codes})  # once for all dies
     runs = {
         "ideal": lambda: ideal.run({"x": codes}),
-        "die": lambda: executor.run_packed({"x": codes}),
+        "die": lambda: executor.run_packed(given),
         "draw": lambda: dies.die({"seed": 1}, checked=False),
         "plan": lambda: executor.again(die),
         "whole": lambda: dies({"seed": 2}),

@@ -18,6 +18,7 @@ from mapper.epilogue.model import Epilogue
 from mapper.executor.base import Prepared, Traced
 from mapper.executor.engine import engine_for
 from mapper.executor.native import NativeExecutor
+from mapper.executor.native.held import Held
 from mapper.ir.activity import WORDLINES, counted_shapes
 from mapper.ir.core import SPIKE, Array, Graph, Span
 from mapper.ir.counter import read_keys
@@ -109,10 +110,14 @@ class Ideal:
         types = {value.name: value.type for value in defined_values(trials.graph)}
         self._layers = {name: types[name] == SPIKE for name in self.spikes}
         self._planned: dict[tuple[str, ...], Prepared] = {}
+        self._packed: dict[Span, Mapping[str, Held]] = {}
         ideal = engine_for(None).prepare(trials.graph, watch=tuple(self.spikes), threads=1)
         self.parts, counted = list[Part](), list[Mapping[str, Array]]()
         for samples in self._chunks():
-            found = ideal.trace(self._inputs(trials.graph, samples, 0))
+            inputs = self._inputs(trials.graph, samples, 0)
+            found = ideal.trace(inputs)
+            if isinstance(ideal, NativeExecutor) and not key_inputs(trials.graph):
+                self._packed[samples] = ideal.packed(inputs)
             self.parts.append(_part(found, self._outputs, self._layers))
             counted.append(found.counts)
         self.activity = activity_of(trials.graph, _added(counted), *trials.shape)
@@ -132,7 +137,7 @@ class Ideal:
         answers = list[Mapping[str, Array]]()
         for samples, ideal in zip(self._chunks(), self.parts, strict=True):
             seed = self.trials.run_seed + case[SEED]
-            ran = _ran(prepared, self._inputs(die, samples, seed))
+            ran = self._ran(prepared, die, samples, seed)
             part = _part(ran, self._outputs, {name: self._layers[name] for name in watch})
             answers.append(part.outputs)
             for name in watch:
@@ -210,10 +215,18 @@ class Ideal:
         return Span(0, samples).split(max(1, _CHUNK_BYTES // each))
 
     def _inputs(self, graph: Graph, samples: Span, seed: int) -> dict[str, Array]:
-        held = self.trials
-        keys = {value.name: read_keys(seed, *held.shape) for value in key_inputs(graph)}
-        cut = {**held.codes, **keys}
-        return {name: np.ascontiguousarray(array[:, samples.slice]) for name, array in cut.items()}
+        return _cut(self.trials.codes, samples) | self._keys(graph, samples, seed)
+
+    def _keys(self, graph: Graph, samples: Span, seed: int) -> dict[str, Array]:
+        shape = self.trials.shape
+        return _cut({v.name: read_keys(seed, *shape) for v in key_inputs(graph)}, samples)
+
+    def _ran(self, prepared: Prepared, die: Graph, samples: Span, seed: int) -> Traced:
+        """Run a die on some samples, whose codes are packed once for all dies."""
+        if not isinstance(prepared, NativeExecutor):
+            return Traced(outputs=prepared.run(self._inputs(die, samples, seed)))
+        codes = self._packed.get(samples) or _cut(self.trials.codes, samples)
+        return prepared.run_packed({**codes, **self._keys(die, samples, seed)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +255,8 @@ def _spikes(found: Traced, name: str, is_spike: bool) -> Array:
     return np.packbits(given != 0) if is_spike else given.astype(np.int16)
 
 
-def _ran(prepared: Prepared, inputs: Mapping[str, Array]) -> Traced:
-    if isinstance(prepared, NativeExecutor):
-        return prepared.run_packed(inputs)
-    return Traced(outputs=prepared.run(inputs))
+def _cut(codes: Mapping[str, Array], samples: Span) -> dict[str, Array]:
+    return {name: np.ascontiguousarray(array[:, samples.slice]) for name, array in codes.items()}
 
 
 def _that_differ(one: Array, other: Array) -> int:

@@ -100,8 +100,15 @@ class NativeExecutor:
         """Run as every engine does."""
         return self._run(inputs, initial, progress, None)
 
-    def run_packed(self, inputs: Mapping[str, Array]) -> Traced:
-        """Run, and keep watched spikes as they are packed between layers: nothing is counted."""
+    def packed(self, inputs: Mapping[str, Array]) -> Env:
+        """Check inputs and pack them once, for runs of any die of the build that takes them."""
+        return self._checked(inputs, {})[0]
+
+    def run_packed(self, inputs: Mapping[str, Array | Held]) -> Traced:
+        """Run, and keep watched spikes as they are packed between layers: nothing is counted.
+
+        Inputs may be of ``packed``.
+        """
         own, values = {value.name for value in self.graph.outputs}, self.plan.outputs
         spikes: _Record = {name: [] for name in self.watch if name in self._kept_packed}
         outputs: _Record = {name: [] for name in values if name in own or name not in spikes}
@@ -152,7 +159,7 @@ class NativeExecutor:
 
     def _parts(
         self,
-        inputs: Mapping[str, Array],
+        inputs: Mapping[str, Array | Held],
         initial: Mapping[str, Array],
         progress: Progress | None,
         trace: Trace | None,
@@ -175,25 +182,29 @@ class NativeExecutor:
             pool.close()
 
     def _checked(
-        self, inputs: Mapping[str, Array], initial: Mapping[str, Array]
+        self, inputs: Mapping[str, Array | Held], initial: Mapping[str, Array]
     ) -> tuple[Env, Arrays]:
         """Check arrays as every engine does, but pack those that are good at once."""
         given = self._packed(inputs)
         if given is None:
-            arrays = self.ports.checked_inputs(inputs)
+            plain = {n: h.as_dense() if isinstance(h, Held) else h for n, h in inputs.items()}
+            arrays = self.ports.checked_inputs(plain)
             given = {v.name: Held(v, dense=arrays[v.name]) for v in self.graph.inputs}
         batch = next(iter(given.values())).leading[1]
         if initial:
             return given, self.ports.checked_states(initial, batch)
         return given, {s.read.name: _start(self.graph, s, batch) for s in self.graph.states}
 
-    def _packed(self, inputs: Mapping[str, Array]) -> Env | None:
+    def _packed(self, inputs: Mapping[str, Array | Held]) -> Env | None:
         """Check and pack plain arrays at once; None for all others, good or bad."""
         if inputs.keys() != {value.name for value in self.graph.inputs}:
             return None
         held: Env = {}
         for value, port in zip(self.graph.inputs, self.ports.inputs, strict=True):
             codes, shape = inputs[value.name], value.shape
+            if isinstance(codes, Held):  # of ``packed``
+                held[value.name] = codes
+                continue
             if not _is_plain(codes) or codes.shape[2:] != shape or codes.ndim != len(shape) + 2:
                 return None
             if port.high - port.low >= 1 << MOST_PLANES:  # of more use as numbers
