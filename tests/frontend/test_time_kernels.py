@@ -172,6 +172,45 @@ def test_kernels_over_time_are_read_however_they_are_written(form, tmp_path):
     assert_steps_equal(with_integers(made, shapes), tmp_path)
 
 
+ENDS = {
+    "every-step": [node("Identity", "sent", "y")],
+    "mean-of-the-last-four": [
+        node("Conv", "sent kernel", "later", pads=[3, 0]),
+        node("Slice", "later minus end last", "picked"),
+        node("ReduceMean", "picked", "y", axes=[2], keepdims=0),
+    ],
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_kernels_over_the_input_itself_of_files_whose_last_axis_is_time(end, tmp_path):
+    """What waits first is the input, which no node gives; a head may read a layer behind delays."""
+    steps, before = 9, "still"
+    nodes = [node("Conv", "x kernel", "late", pads=[3, 0])]
+    for t in range(steps):
+        nodes += [
+            node("Gather", f"late at{t}", f"c{t}", axis=2),
+            *leaky(f"c{t}", before, f"s{t}", f"v{t}", f"{t}."),
+            node("Unsqueeze", f"s{t} last", f"column{t}"),
+        ]
+        before = f"v{t}"
+    nodes.append(node("Concat", " ".join(f"column{t}" for t in range(steps)), "sent", axis=2))
+    stored = {
+        "kernel": dense().astype(np.float32),
+        "still": np.zeros((1, 3), np.float32),
+        "last": np.array([2], np.int64),
+        "minus": np.array([-4], np.int64),
+        "end": np.array([steps], np.int64),
+        **{f"at{t}": np.array(t, np.int64) for t in range(steps)},
+        **NUMBERS,
+    }
+    shape = [1, 3, steps] if end == "every-step" else [1, 3]
+    made = model([*nodes, *ENDS[end]], {"x": [1, 3, steps]}, {"y": shape}, stored)
+    x = (np.random.default_rng(0).random((1, 3, steps)) < 0.5).astype(np.float32)
+    found = verify_model(saved(made, tmp_path), {"x": x})
+    assert [ring.status for ring in found.rings] == ["equal"] * 2
+
+
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [

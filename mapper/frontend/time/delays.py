@@ -41,7 +41,8 @@ def arrived(
     """
     sent = t - steps
     part = parts[sent + late] if sent >= 0 else _nothing(tape, parts[late], sent)
-    for at in range(max(sent, -1) + 1, t + 1):
+    of_input = steps and part in tape.times  # a state is what a node gives, and no input
+    for at in range(max(sent, -1) + (0 if of_input else 1), t + 1):
         assert isinstance(part, Slot)
         shape = tape.known(np.asarray(part.shape, np.int64))
         part = tape.one("Reshape", [part, shape], like)

@@ -96,9 +96,10 @@ def tails(laid: Laid) -> Iterator[tuple[Laid, SequenceTail]]:
                     replace(laid, outputs=bundles),
                     SequenceTail(tape=tape, outputs=outputs, families=named),
                 )
-        peeled = _latest(front, families if front in (None, _all_of(families)) else None)
+        peeled = _latest(front, families)
         taken.update(peeled or ())
-        front = _without(tape, front, peeled, length, levels) if peeled else None
+        read = [slot for slot in peeled or () if slot in (front or ())]
+        front = _without(tape, front, read, length, levels) if read else None
         if front is None:
             return
 
@@ -125,7 +126,8 @@ class _Alike:
     """What is made in the same way in every time step, and how many of each.
 
     Slots are told by what makes them, and by their place among all that is made so in a step.
-    Whether the steps are alike is found out later.
+    Whether the steps are alike is found out later. What only waits is not counted: of what the
+    last steps send nothing may wait.
     """
 
     def __init__(self, tape: Tape, levels: Levels, length: int) -> None:
@@ -133,7 +135,7 @@ class _Alike:
         self.made: dict[object, list[list[Slot]]] = {}
         for step in tape.steps:
             (slot, *more) = step.outputs
-            if not more and 0 <= levels[slot] < length:
+            if not more and slot not in tape.waits and 0 <= levels[slot] < length:
                 key = (step.mark, slot.shape)
                 made = self.made.setdefault(key, [[] for _ in range(length)])
                 made[levels[slot]].append(slot)
@@ -154,10 +156,6 @@ class _Alike:
             place = left[self.levels[slot]].index(slot)
             found.update(ones[place] for ones in left)
         return found
-
-
-def _all_of(families: Sequence[tuple[Slot, ...]] | None) -> set[Slot] | None:
-    return None if families is None else {slot for family in families for slot in family}
 
 
 def _only_moves(tape: Tape, family: Sequence[Slot]) -> bool:
