@@ -35,6 +35,7 @@ from mapper.frontend.onnx.samples import (
     has_steps_and_samples,
     one_sample,
     refuse_fixed_batch,
+    told_apart,
 )
 from mapper.frontend.onnx.steps import other_form
 from mapper.frontend.onnx.trace import Trace, trace
@@ -77,10 +78,11 @@ def recognise(model: ModelProto, path: Path) -> Imported:
         code = error.diagnostics[0].code
         alone = None if code == TOO_LARGE else one_sample(model, path, code == FIXED_BATCH)
         if alone is None:
-            raise
+            raise told_apart(error, model, path) from None
     found = _read(alone.model, path)
     note = f"the file takes {alone.count} samples at once, independent of each other: one is read"
-    return replace(found, at_once=alone.count, notes=(*found.notes, note))
+    notes = (*found.notes, note)
+    return replace(found, at_once=alone.count, sample_axes=alone.axes, notes=notes)
 
 
 def _read(model: ModelProto, path: Path) -> Imported:

@@ -87,6 +87,8 @@ class Imported:
     """Time steps that the file holds; 0 where that is open, or the file holds one step."""
     at_once: int = 1
     """Samples that the file itself takes at once, none less and none more; one of them is read."""
+    sample_axes: Mapping[str, int] = field(default_factory=dict)
+    """Where they are in each input and output of the file; empty where that takes one, or any."""
     unreturned: Mapping[str, str] = field(default_factory=dict)
     """States that the file returns and the network does not: output by name of the state."""
     located: Mapping[str, Located] = field(default_factory=dict)

@@ -12,8 +12,7 @@ from mapper.frontend.imported import import_model
 from mapper.frontend.nir import is_nir
 from mapper.frontend.onnx.engine import Step, engine, engine_for
 from mapper.frontend.onnx.load import read_model
-from mapper.frontend.onnx.samples import in_batches
-from mapper.frontend.result import Imported, Port
+from mapper.frontend.result import Imported
 from mapper.ir.core import Array
 
 
@@ -77,16 +76,26 @@ def read_original(path: Path | str, imported: Imported | None = None) -> Origina
     step, ports = engine_for(model, path), _ports(model)
     if imported is None or imported.at_once == 1:
         return Original(model, step, ports)
-    axes = {port.name: _sample_axis(port) for port in imported.ports}
+    axes = imported.sample_axes
     opened = {n: replace(p, shape=_opened(p.shape, axes[n])) for n, p in ports.items()}
     return Original(model, in_batches(step, imported.at_once, axes), opened)
 
 
-def _sample_axis(port: Port) -> int:
-    """Return the axis of the samples in the file's own shape of a port."""
-    if port.batch_axis is not None:
-        return port.batch_axis
-    return next(k for k, n in enumerate(port.model_shape) if n == 1 and k != port.time_axis)
+def in_batches(step: Step, count: int, axes: Mapping[str, int]) -> Step:
+    """Return what runs any number of samples on a model that takes ``count`` of them at once."""
+
+    def run(arrays: Mapping[str, Array]) -> dict[str, Array]:
+        name = next(name for name in arrays if name in axes)
+        samples = arrays[name].shape[axes[name]]
+        parts: list[dict[str, Array]] = []
+        for start in range(0, samples, count):
+            rows = np.minimum(np.arange(start, start + count), samples - 1)
+            found = step({n: a.take(rows, axes[n]) for n, a in arrays.items()})
+            kept = range(min(count, samples - start))
+            parts.append({n: a.take(kept, axes[n]) for n, a in found.items()})
+        return {n: np.concatenate([part[n] for part in parts], axes[n]) for n in parts[0]}
+
+    return run
 
 
 def _opened(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
 from mapper.frontend.onnx.engine import engine
 from mapper.frontend.time import sequence
-from tests.frontend.models import node, saved
+from tests.frontend.models import NUMBERS, leaky, model, node, saved
 from tests.frontend.test_time import FORMS, F, unrolled
 
 AXES = {"unrolled": 0, "loop": 0, "scan": 0, "sequence": 1}
@@ -195,6 +195,32 @@ def test_heads_of_sequences_are_the_host_s_in_every_form(form, head, tmp_path):
         expected = {f"expected_{name}": array for name, array in theirs.items()}
         rings = mapper.verify_model(path, {"x": x, **expected}).rings
         assert [ring.status for ring in rings] == ["equal"] * 3
+
+
+def test_a_mean_of_the_last_steps_of_readouts_whose_first_step_is_folded(tmp_path):
+    """No sum stands in the first step, where 0 is left of the step before."""
+    nodes, stored = [], {"still": np.zeros((1, 3), np.float32), **NUMBERS}
+    for t in range(STEPS):
+        nodes += [
+            node("Gather", f"x at{t}", f"c{t}", axis=0),
+            *leaky(f"c{t}", f"v{t - 1}" if t else "still", f"s{t}", f"v{t}", f"{t}."),
+            node("MatMul", f"s{t} w", f"m{t}" if t == 0 else f"in{t}"),
+        ]
+        if t:
+            kept = node("Mul", f"m{t - 1} half", f"kept{t}")
+            nodes += [kept, node("Add", f"kept{t} in{t}", f"m{t}")]
+        nodes.append(node("Unsqueeze", f"m{t} first", f"row{t}"))
+        stored[f"at{t}"] = np.array(t)
+    nodes += [
+        node("Concat", " ".join(f"row{t}" for t in range(STEPS)), "rows", axis=0),
+        node("Slice", "rows third far first", "last"),
+        node("ReduceMean", "last", "y", axes=[0], keepdims=0),
+    ]
+    stored |= {"first": np.array([0]), "third": np.array([-3]), "far": np.array([STEPS])}
+    stored["w"] = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
+    path = saved(model(nodes, {"x": [STEPS, 1, 3]}, {"y": [1, 2]}, stored), tmp_path)
+    x = (np.random.default_rng(1).random((STEPS, 1, 3)) * 2).astype(np.float32)
+    assert [ring.status for ring in mapper.verify_model(path, {"x": x}).rings] == ["equal"] * 2
 
 
 def test_sums_and_means_that_graphs_read_out_need_no_host(tmp_path):

@@ -6,9 +6,11 @@ import pytest
 
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
-from mapper.frontend.onnx.samples import in_batches, one_sample
+from mapper.frontend.onnx.samples import one_sample
 from mapper.verify.model import verify_model
+from mapper.verify.original import in_batches
 from tests.frontend.models import NUMBERS, leaky, model, node, saved
+from tests.frontend.test_time import looped
 
 STEPS, SAMPLES, INPUTS, WIDTH = 5, 3, 4, 6
 EQUAL = {"1-graph-rules": "equal", "3-onnxruntime": "equal"}
@@ -89,6 +91,41 @@ def test_steps_of_several_samples(first, tmp_path):
     shape = (SAMPLES, STEPS, INPUTS) if first else (STEPS, SAMPLES, INPUTS)
     x = (np.random.default_rng(1).random(shape) < 0.5).astype(np.float32)
     assert rings(path, x) == EQUAL
+
+
+def test_what_the_host_computes_of_all_steps_has_samples_too(tmp_path):
+    proto = unrolled(first=False)
+    proto.graph.node[-1].output[0] = "all"
+    most = node("ReduceMax", "all", "most", axes=[0], keepdims=0)
+    proto.graph.node.extend([most, node("Softmax", "most", "y", axis=-1)])
+    del proto.graph.output[0].type.tensor_type.shape.dim[0]
+    path = saved(proto, tmp_path)
+    imported = import_model(path)
+    assert imported.epilogue is not None
+    assert imported.at_once == SAMPLES
+    x = (np.random.default_rng(1).random((STEPS, SAMPLES, INPUTS)) < 0.5).astype(np.float32)
+    assert rings(path, x) == EQUAL
+
+
+def test_samples_inside_a_loop_are_not_said_to_depend_on_each_other(tmp_path):
+    with pytest.raises(MappingError, match="not told apart in a node of Loop") as caught:
+        import_model(saved(looped_samples(), tmp_path))
+    assert caught.value.diagnostics[0].code == "fixed-batch"
+
+
+def looped_samples():
+    """``looped`` of two samples at once: only its sizes are others."""
+    proto = looped(STEPS)
+    for port in (*proto.graph.input, *proto.graph.output):
+        port.type.tensor_type.shape.dim[1].dim_value = 2
+    (start,) = (tensor for tensor in proto.graph.initializer if tensor.name == "v0")
+    start.CopyFrom(onnx.numpy_helper.from_array(np.zeros((2, 4), np.float32), "v0"))
+    body = next(n for n in proto.graph.node if n.op_type == "Loop").attribute[0].g
+    for port in (*body.input, *body.output):
+        dims = port.type.tensor_type.shape.dim
+        if len(dims) == 2:
+            dims[0].dim_value = 2
+    return proto
 
 
 def test_samples_that_are_mixed_are_refused(tmp_path):

@@ -15,7 +15,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from mapper.diagnostics import MappingError, refuse
-from mapper.frontend.onnx.engine import Step, engine
+from mapper.frontend.onnx.engine import engine
 from mapper.frontend.onnx.fold import CannotFoldError, Folder
 from mapper.frontend.onnx.load import to_array
 from mapper.frontend.onnx.operators import operator_of
@@ -49,6 +49,11 @@ class OneSample:
     """The same of computed tensors between them."""
 
 
+_ALONE_HELP = "export it for one sample, or leave the batch axis open"
+_HIDING = ("branch", "loop", "sequence", "random")
+"""Kinds of nodes in which samples are not told apart."""
+
+
 class _OtherwiseError(Exception):
     """The samples cannot be told apart here."""
 
@@ -74,7 +79,7 @@ class _Walk:
     added: list[TensorProto] = field(default_factory=list)
 
     def visit(self, node: NodeProto) -> None:
-        if operator_of(node).kind in ("branch", "loop", "sequence", "random"):
+        if operator_of(node).kind in _HIDING:
             raise _OtherwiseError
         reads = [name for name in node.input if name]
         if operator_of(node).kind == "size":
@@ -215,7 +220,21 @@ def fixed_batch(samples: str, path: Path) -> MappingError:
         FIXED_BATCH,
         f"the model was exported for {samples} samples at once, which depend on each other",
         loc=path.name,
-        help="export it for one sample, or leave the batch axis open",
+        help=_ALONE_HELP,
+    )
+
+
+def told_apart(error: MappingError, model: ModelProto, path: Path) -> MappingError:
+    """Return an error, or where several samples are in a loop that it is not known of them."""
+    node = next((n for n in model.graph.node if operator_of(n).kind in _HIDING), None)
+    if node is None or error.diagnostics[0].code != FIXED_BATCH:
+        return error
+    return refuse(
+        FIXED_BATCH,
+        "the model was exported for several samples at once, which are not told apart in a node of "
+        f"{node.op_type}",
+        loc=f"{path.name}:{node.name}".rstrip(":"),
+        help=_ALONE_HELP,
     )
 
 
@@ -376,20 +395,3 @@ def _drawn(shape: Shape, reach: float, rng: np.random.Generator) -> Array:
     if 0 < reach <= 1:
         return rng.random(shape) < reach
     return np.asarray(reach * rng.random(shape))
-
-
-def in_batches(step: Step, count: int, axes: Mapping[str, int]) -> Step:
-    """Return what runs any number of samples on a model that takes ``count`` of them at once."""
-
-    def run(arrays: Mapping[str, Array]) -> dict[str, Array]:
-        name = next(name for name in arrays if name in axes)
-        samples = arrays[name].shape[axes[name]]
-        parts: list[dict[str, Array]] = []
-        for start in range(0, samples, count):
-            rows = np.minimum(np.arange(start, start + count), samples - 1)
-            found = step({n: a.take(rows, axes[n]) for n, a in arrays.items()})
-            kept = range(min(count, samples - start))
-            parts.append({n: a.take(kept, axes[n]) for n, a in found.items()})
-        return {n: np.concatenate([part[n] for part in parts], axes[n]) for n in parts[0]}
-
-    return run

@@ -72,36 +72,48 @@ def has_tail(laid: Laid) -> bool:
 
 
 def tails(laid: Laid) -> Iterator[tuple[Laid, SequenceTail]]:
-    """Yield models without the ends of their outputs, and these, the least first."""
+    """Yield models without the ends of their outputs, and these, the least first.
+
+    Where time steps are alike under another shape alone (of a first step that an exporter folded),
+    they are returned so.
+    """
     tape, outputs = laid.tape, laid.outputs
     levels, length = levels_of(tape), laid.clock.length
     front, alike = slots_of(outputs.values()), _Alike(tape, levels, length)
     peeled: Sequence[Slot] | None = ()
     taken: set[Slot] = set()
-    found = 0
+    found, moved = 0, None
     while peeled is not None and found < _MOST_CUTS:
         families = _families(front, levels, length)
         if families is None and front is not None:
             families = _families(alike.of_all_steps(front, taken), levels, length)
         if families and any(not tape.maker.keys() >= set(family) for family in families):
-            return  # an input itself: nothing of the network is left
+            break  # an input itself: nothing of the network is left
         moves = families is not None and all(_only_moves(tape, family) for family in families)
         made = all(slot in tape.maker for family in families or () for slot in family)
-        if peeled and families is not None and made and not moves:
-            named = _named(families, outputs, tape)
-            if all(1 in parts[0].shape for parts in named.values()):
+        if peeled and families is not None and made:
+            cut = _cut_at(laid, _named(families, outputs, tape))
+            if cut is not None and not moves:
                 found += 1
-                bundles = {n: Bundle(p[0].shape.index(1), p) for n, p in named.items()}
-                yield (
-                    replace(laid, outputs=bundles),
-                    SequenceTail(tape=tape, outputs=outputs, families=named),
-                )
+                yield cut
+            moved = cut or moved
         peeled = _latest(front, families)
         taken.update(peeled or ())
         read = [slot for slot in peeled or () if slot in (front or ())]
         front = _without(tape, front, read, length, levels) if read else None
         if front is None:
-            return
+            break
+    if not found and moved is not None:
+        yield moved
+
+
+def _cut_at(laid: Laid, named: Mapping[str, tuple[Slot, ...]]) -> tuple[Laid, SequenceTail] | None:
+    """Return a model that returns these tensors of every step, and its end; None of no step's."""
+    if any(1 not in parts[0].shape for parts in named.values()):
+        return None
+    bundles = {n: Bundle(p[0].shape.index(1), p) for n, p in named.items()}
+    tail = SequenceTail(tape=laid.tape, outputs=laid.outputs, families=named)
+    return replace(laid, outputs=bundles), tail
 
 
 def _families(
