@@ -74,7 +74,7 @@ def compared(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single] | Non
     """
     known = next((i for i in inputs if isinstance(i, Known)), None)
     count = next((i for i in inputs if isinstance(i, Slot)), None)
-    if operator_of(proto).name not in _COMPARISONS or known is None or count is None:
+    if operator_of(proto).time.again != "compare" or known is None or count is None:
         return None
     shape = (1,) * (len(known.shape) - len(count.shape)) + count.shape
     axes = [k for k, n in enumerate(known.shape) if n > 1]
@@ -89,9 +89,6 @@ def compared(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single] | Non
         tape.compared.add(part)
         parts.append(part)
     return [bundled(axis, parts)]
-
-
-_COMPARISONS = ("Less", "LessOrEqual", "Greater", "GreaterOrEqual")
 
 
 def total(tape: Tape, parts: Sequence[Part], like: NodeProto) -> Part | None:
