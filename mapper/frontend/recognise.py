@@ -26,7 +26,6 @@ from mapper.frontend.neurons.stateless import keeping_nothing
 from mapper.frontend.neurons.states import Dynamics, find_dynamics, missing_state
 from mapper.frontend.noted import joined_again, notes_of, ports_of
 from mapper.frontend.onnx.joined import apart
-from mapper.frontend.onnx.load import nodes_of
 from mapper.frontend.onnx.located import Located
 from mapper.frontend.onnx.refusals import many_steps
 from mapper.frontend.onnx.samples import (
@@ -53,7 +52,7 @@ from mapper.frontend.time.step import StepModel
 from mapper.frontend.time.tail import SequenceTail
 from mapper.frontend.time.unslotted import without_slots
 from mapper.frontend.write.build import build_graph
-from mapper.frontend.write.names import origin_of
+from mapper.frontend.write.names import with_modules
 from mapper.ir.core import SPIKE, Array, Type
 from mapper.ir.frozen import FrozenMap
 from mapper.ir.verify import check_graph
@@ -81,8 +80,7 @@ def recognise(model: ModelProto, path: Path) -> Imported:
             raise told_apart(error, model, path) from None
     found = _read(alone.model, path)
     note = f"the file takes {alone.count} samples at once, independent of each other: one is read"
-    notes = (*found.notes, note)
-    return replace(found, at_once=alone.count, sample_axes=alone.axes, notes=notes)
+    return replace(found, at_once=alone.count, sample_axes=alone.axes, notes=(*found.notes, note))
 
 
 def _read(model: ModelProto, path: Path) -> Imported:
@@ -103,17 +101,7 @@ def _read(model: ModelProto, path: Path) -> Imported:
                 break  # states beside the data: the axis that all have is no time
     if (plain := without_slots(model, path)) is not None:
         return replace(_import_step(plain, path), located={})
-    raise _with_modules(_telling(errors, model), model, path)
-
-
-def _with_modules(error: MappingError, model: ModelProto, path: Path) -> MappingError:
-    """Say of nodes that an exporter numbered in which module they are: ``node_ge_46 (lif2)``."""
-    found = ((f"{path.name}:{node.name}", origin_of(node)) for node in nodes_of(model))
-    modules = {place: origin.module for place, origin in found if origin and origin.module}
-    return MappingError(
-        replace(d, loc=f"{d.loc} ({modules[d.loc]})") if d.loc in modules else d
-        for d in error.diagnostics
-    )
+    raise with_modules(_telling(errors, model), model, path)
 
 
 def _telling(errors: list[MappingError], model: ModelProto) -> MappingError:

@@ -300,10 +300,22 @@ def test_what_is_computed_of_a_sum_over_time_is_refused_by_its_name(tmp_path):
     assert "output 'y': it mixes time steps: LogSoftmax is computed from all" in message
 
 
-def test_part_of_the_steps_is_refused(tmp_path):
+def test_part_of_the_steps_is_taken_on_the_host(tmp_path):
     proto = unrolled()
     proto.graph.node[-2].input.pop()
-    assert "holds 4 of 5 time steps" in refusal(proto, tmp_path)
+    path = saved(proto, tmp_path)
+    assert import_model(path).steps == 5
+    spikes = np.random.default_rng(0).random((5, 3)) < 0.5
+    verified = verify_model(path, {"x": spikes.astype(np.float32)}, "x.npz")
+    assert {ring.name: ring.status for ring in verified.rings}["3-onnxruntime"] == "equal"
+
+
+def test_part_of_the_steps_is_refused_inside_the_network(tmp_path):
+    proto = unrolled()
+    proto.graph.node[-2].input.pop()
+    proto.graph.node[-1].output[0] = "some"
+    message = refusal(with_layer(proto, "some"), tmp_path)
+    assert "4 of 5 time steps" in message
 
 
 def test_a_loop_without_end_is_refused(tmp_path):

@@ -11,11 +11,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
+from pathlib import Path
 
-from onnx import NodeProto
+from onnx import ModelProto, NodeProto
 
+from mapper.diagnostics import MappingError
 from mapper.frontend.neurons.fit import Fitted
 from mapper.frontend.onnx.layers import Layer, SynapseLayer
+from mapper.frontend.onnx.load import nodes_of
 from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.onnx.shaping import Turned
 from mapper.frontend.onnx.trace import Trace
@@ -220,3 +223,13 @@ def _tensor_origin(tensor: str, trace: Trace) -> Origin | None:
             return origin
         tensor = node.input[0]
     return None
+
+
+def with_modules(error: MappingError, model: ModelProto, path: Path) -> MappingError:
+    """Say of nodes that an exporter numbered in which module they are: ``node_ge_46 (lif2)``."""
+    found = ((f"{path.name}:{node.name}", origin_of(node)) for node in nodes_of(model))
+    modules = {place: origin.module for place, origin in found if origin and origin.module}
+    return MappingError(
+        replace(d, loc=f"{d.loc} ({modules[d.loc]})") if d.loc in modules else d
+        for d in error.diagnostics
+    )
