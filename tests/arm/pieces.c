@@ -30,7 +30,8 @@ static void sense(int n) {
   for (int k = 0; k < 13 * 16; k++) refs[k] = (uint8_t)drawn();
   for (int k = 0; k < 208; k++) listed[k] = (uint16_t)(k < n ? 16 * (1 + drawn() % 199) : 0);
   for (int planes = 7; planes <= 10; planes += 3) {
-    const NAME2(V_16, VARIANT) found = NAME(sense_16)(listed, n, cells, refs, planes);
+    const NAME2(Driven_16, VARIANT) driven = {{listed}, {n}, n};
+    const NAME2(V_16, VARIANT) found = NAME(sense_16)(driven, cells, refs, planes);
     show("reached", &found, 16);
   }
 }
