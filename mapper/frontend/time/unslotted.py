@@ -9,6 +9,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from mapper.diagnostics import MappingError
+from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.time.flatten import Clock, lay_out
 from mapper.frontend.time.step import Writer
 from mapper.frontend.time.tensors import Shape, Slot, TimeFormError
@@ -16,6 +17,8 @@ from mapper.frontend.time.tensors import Shape, Slot, TimeFormError
 
 def without_slots(model: ModelProto, path: Path) -> ModelProto | None:
     """Return a model of one time step without slots; None where it has none, or keeps them."""
+    if any(operator_of(node).kind == "loop" for node in model.graph.node):  # many time steps
+        return None
     known = {tensor.name for tensor in model.graph.initializer}
     ports = [port for port in model.graph.input if port.name not in known]
     shapes: dict[str, Shape] = {
