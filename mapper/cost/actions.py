@@ -67,6 +67,7 @@ def action_counts(layer: Layer, events: Events, activity: Activity) -> dict[str,
         "wordline_events": events.wordlines,
         "on_cells": events.levels,
         "synaptic_operations": synaptic_operations(layer, events),
+        "dense_operations": dense_operations(layer) * runs,
         "macs": work.macs * runs,
         "conversions": work.conversions * runs,
         "gated_conversions": events.conversions if work.conversions else 0,
@@ -87,6 +88,17 @@ def action_counts(layer: Layer, events: Events, activity: Activity) -> dict[str,
 def synaptic_operations(layer: Layer, events: Events) -> int:
     """Count the weights that driven wordlines met: one for each spike and synapse."""
     return events.cells // max(layer.grid.cells_per_weight, 1)
+
+
+def dense_operations(layer: Layer) -> int:
+    """Count the products of a weight with an input that is there, spike or none, in one time step.
+
+    What NeuroBench calls dense synaptic operations (Yik et al., arXiv 2304.04640): MACs without
+    those on padding. The digital unit does not leave padding out.
+    """
+    if layer.digital_rows:
+        return layer.work.macs
+    return synaptic_operations(layer, layer.full) // max(layer.grid.planes, 1)
 
 
 def crossbars_of(layer: Layer) -> int:

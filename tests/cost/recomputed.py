@@ -156,6 +156,7 @@ def _count(layer: Layer, ops: list[Op], graph: Graph, x: Array, sums: Sums, runs
         "wordline_events": int(lines.sum()) * c,
         "on_cells": int((lines * on).sum()),
         "synaptic_operations": int(lines.sum()) * n,
+        "dense_operations": int(driven_of(layer.mvm, np.ones_like(x)).sum()) * n,
         "macs": p * k * n * runs,
         "conversions": sums.conversions * runs,
         "shift_adds": sums.shift_adds * runs,

@@ -93,6 +93,10 @@ def test_formulas_count_what_happens(case: Case):
         for step in values[op.x.name]:
             found += crossbar_events(op, step, graph)
         counts = action_counts(layer, events, activity)
+        every_bit = -1 if op.x.type.signed else (1 << op.x.type.bits) - 1
+        full = np.full_like(step[:1], every_bit)
+        dense = crossbar_events(op, full, graph)["synaptic_operations"] // op.planes
+        assert counts["dense_operations"] == dense * activity.steps * activity.samples
         if op.partial_sum.name in digital:  # adder trees sum what others convert
             sums, trees = found["conversions"], len(op.rows)
             assert layer.work.tree_sums * activity.steps * activity.samples == sums

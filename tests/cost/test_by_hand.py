@@ -40,6 +40,7 @@ def test_counts(cost):
         "wordline_events": 3,
         "on_cells": 2 + 6 + 5,
         "synaptic_operations": 3 * 2,  # 3 spikes meet 2 outputs
+        "dense_operations": 2 * 3 * 2,
         "macs": 2 * 3 * 2,
         "conversions": 2 * 4 * 2,  # 4 slices of 2 outputs
         "gated_conversions": 16,

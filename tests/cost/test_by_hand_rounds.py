@@ -58,6 +58,7 @@ def test_counts(cost):
         "wordline_events": 3,
         "on_cells": 2 + 2 + 7,
         "synaptic_operations": 3 * 2,
+        "dense_operations": 2 * 2 * 2,
         "macs": 2 * 2 * 2,  # a product of a code is one, whatever its bits
         "conversions": 4 * 4 * 2,  # reads x slices x outputs
         "gated_conversions": 3 * 4 * 2,
@@ -79,6 +80,7 @@ def test_counts(cost):
         "wordline_events": 1,
         "on_cells": 2,
         "synaptic_operations": 1,
+        "dense_operations": 2 * 2,
         "macs": 2 * 2,
         "conversions": 2 * 4,
         "gated_conversions": 4,

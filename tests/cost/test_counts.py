@@ -330,3 +330,6 @@ def test_products_without_padding_are_those_that_neurobench_publishes():
     cost = estimate(made, target, 1.0, steps=150)
     assert cost.counts["synaptic_operations"] == 150 * by_hand == 891_206_400
     assert cost.counts["macs"] == 150 * padded == 1_107_609_600
+    few = estimate(made, target, 0.1, steps=150)
+    assert few.counts["dense_operations"] == 891_206_400
+    assert few.counts["synaptic_operations"] < 891_206_400

@@ -132,6 +132,13 @@ FAMILIES = {
         RoundedLevels(high=255),
         [node("Ceil", "u", "c"), node("Sub", "c one", "d"), node("Relu", "d", "s")],
     ),
+    "bounded from one on, then up, less one": (
+        RoundedLevels(high=3),
+        [
+            *(node("Clip", "u one four", "c"), node("Ceil", "c", "d")),
+            node("Sub", "d one", "s"),
+        ],
+    ),
     "bounded, then up, less one": (
         RoundedLevels(high=3),
         [

@@ -76,9 +76,9 @@ def rounded_down(node: Node, x: Form) -> Form:
 def rounded_up(node: Node, x: Form) -> Form:
     """``Ceil``: rounded down on the other side of 0; of what is 0 or more, numbers passed."""
     inside, low, high = _unbounded(x)
-    if np.ceil(low) == 0:
+    if np.ceil(low) >= 0:
         passed = forms.add(inside, of_array(np.ones(())))
-        return _counted(node, passed, 0.0, np.ceil(high), nearest=False, strict=True)
+        return _counted(node, passed, np.ceil(low), np.ceil(high), nearest=False, strict=True)
     return forms.negate(rounded_down(node, forms.negate(x)))
 
 
@@ -118,6 +118,11 @@ def _counted(
 ) -> Form:
     if forms.is_at_least_zero(inside):  # a bound at 0 was left out, for it bounds nothing
         low = max(low, 0.0)
+    if 0 < low < high and not (nearest and low % 2):  # counted from there; ties stay even
+        moved = of_array(np.asarray(low))
+        rest = forms.subtract(inside, moved)
+        counted = _counted(node, rest, 0.0, high - low, nearest=nearest, strict=strict)
+        return forms.add(counted, moved)
     if not low <= 0 <= high:
         raise NotAffineError(f"gives whole numbers of {low:g} to {high:g}, and never 0")
     shape = node.inner(inside.shape)
