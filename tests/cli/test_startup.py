@@ -15,6 +15,7 @@ from tests.calls import counted_calls
 MODEL = Path(__file__).parents[2] / "mapper" / "data" / "demo" / "model.onnx"
 NEVER = {
     *("scipy", "torch", "pandas", "vl_convert"),  # optional
+    "pydantic",  # later versions of typer bring it
     *("onnx", "onnxruntime", "networkx", "jinja2"),
     *(
         "mapper.frontend",
