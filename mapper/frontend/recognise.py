@@ -45,6 +45,7 @@ from mapper.frontend.time.sequence import (
     has_fixed_batch,
     is_likely,
     sequences,
+    steps_apart,
     tells_too_little,
     too_few_steps,
 )
@@ -114,7 +115,7 @@ def _telling(errors: list[MappingError], model: ModelProto) -> MappingError:
     code = step.diagnostics[0].code
     if code == FIXED_BATCH and len(_data_inputs(model)) == 1:  # nothing is a state: it is time
         return sequence
-    in_time = sequence.diagnostics[0].code != "unsupported-time-form"
+    in_time = sequence.diagnostics[0].code != "unsupported-time-form" or steps_apart(model) > 0
     return sequence if in_time and code == "missing-state" else step
 
 

@@ -182,11 +182,10 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("end", ENDS)
-def test_kernels_over_the_input_itself_of_files_whose_last_axis_is_time(end, tmp_path):
-    """What waits first is the input, which no node gives; a head may read a layer behind delays."""
-    steps, before = 9, "still"
-    nodes = [node("Conv", "x kernel", "late", pads=[3, 0])]
+def taken_apart(steps: int, pads: list[int]):
+    """Nodes of an unrolled loop over ``steps`` of a convolution along the input's last axis."""
+    before = "still"
+    nodes = [node("Conv", "x kernel", "late", pads=pads)]
     for t in range(steps):
         nodes += [
             node("Gather", f"late at{t}", f"c{t}", axis=2),
@@ -204,11 +203,34 @@ def test_kernels_over_the_input_itself_of_files_whose_last_axis_is_time(end, tmp
         **{f"at{t}": np.array(t, np.int64) for t in range(steps)},
         **NUMBERS,
     }
-    shape = [1, 3, steps] if end == "every-step" else [1, 3]
-    made = model([*nodes, *ENDS[end]], {"x": [1, 3, steps]}, {"y": shape}, stored)
-    x = (np.random.default_rng(0).random((1, 3, steps)) < 0.5).astype(np.float32)
+    return nodes, stored
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_kernels_over_the_input_itself_of_files_whose_last_axis_is_time(end, tmp_path):
+    """What waits first is the input, which no node gives; a head may read a layer behind delays."""
+    nodes, stored = taken_apart(9, [3, 0])
+    shape = [1, 3, 9] if end == "every-step" else [1, 3]
+    made = model([*nodes, *ENDS[end]], {"x": [1, 3, 9]}, {"y": shape}, stored)
+    x = (np.random.default_rng(0).random((1, 3, 9)) < 0.5).astype(np.float32)
     found = verify_model(saved(made, tmp_path), {"x": x})
     assert [ring.status for ring in found.rings] == ["equal"] * 2
+
+
+@pytest.mark.parametrize(
+    ("steps", "pads", "message"),
+    [
+        (9, [2, 1], r"its kernel reads time step t \+ 1 for step t"),
+        (11, [3, 2], "goes on behind the last step: 11 steps are made of 9"),
+    ],
+)
+def test_a_kernel_is_what_is_told_of_and_not_the_states_of_the_loop(steps, pads, message, tmp_path):
+    """The first step starts from zeros inside the file, which as one step would have no state."""
+    nodes, stored = taken_apart(steps, pads)
+    made = model([*nodes, *ENDS["every-step"]], {"x": [1, 3, 9]}, {"y": [1, 3, steps]}, stored)
+    with pytest.raises(MappingError, match=message) as refused:
+        import_model(saved(made, tmp_path))
+    assert refused.value.diagnostics[0].code == "unsupported-time-form"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Try where time may be in a model, and return the step networks that explain it."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -56,7 +57,7 @@ def sequences(model: ModelProto, path: Path) -> Iterator[Sequence]:
             ``ports.fixed_shape`` raises.
     """
     first: TimeFormError | None = None
-    found = False
+    found, sure, steps = False, False, steps_apart(model)
     ends: list[tuple[Clock, dict[str, Shape]]] = []  # those with an end to cut off
     for clock, shapes in _clocks(model, path):
         try:
@@ -72,7 +73,10 @@ def sequences(model: ModelProto, path: Path) -> Iterator[Sequence]:
                 yield reading
         except TimeFormError as error:
             known_image = not clock.axes and not isinstance(error, NotShownError)
-            first = error if known_image else first or error
+            if not sure and 0 < clock.length == steps:
+                first, sure = error, True
+            elif not sure:
+                first = error if known_image else first or error
             forget_frames(error)
     for clock, shapes in ends:
         with suppress(TimeFormError):
@@ -246,6 +250,25 @@ def is_likely(model: ModelProto) -> bool:
         if _repeats(node) or (_picks(node) and inputs.intersection(node.input[:1])):
             return True
     return False
+
+
+def steps_apart(model: ModelProto) -> int:
+    """Return how many time steps an input has whose nodes take a tensor apart step by step; else 0.
+
+    A layer over time may come before that, and make more steps than the input has.
+    """
+    taken = Counter[str]()
+    for node in model.graph.node:
+        if node.input and operator_of(node).time.picks_steps:
+            taken[node.input[0]] += len(node.output)
+    most = max(taken.values(), default=0)
+    dims = [dim for port in _data_inputs(model) for dim in port.type.tensor_type.shape.dim]
+    sizes = [dim.dim_value for dim in dims if _LEAST_STEPS <= dim.dim_value <= most]
+    return max(sizes, default=0)
+
+
+_LEAST_STEPS = 4
+"""Three may be the queries, keys and values of attention."""
 
 
 def _data_inputs(model: ModelProto) -> list[ValueInfoProto]:
