@@ -174,6 +174,7 @@ SCENES = (
         f"{COMPARE} adcless-64,hpadc-flash5-64",
         (f"{COMPARE} hpadc-flash5-64,adcless-64", "note {out}"),
         "cost {out}/hpadc-flash5-64",
+        sample=0,
     ),
     Scene(
         "compare builds",
@@ -181,7 +182,12 @@ SCENES = (
         ("compare {build} -o {out}",),
         sample=0,
     ),
-    Scene("figures", "few-figures {build} -o {out} --columns 2", ("few-figures {build} -o {out}",)),
+    Scene(
+        "figures",
+        "few-figures {build} -o {out} --columns 2",
+        ("few-figures {build} -o {out}",),
+        sample=0,
+    ),
     Scene("die", f"die {{build}} {STUCK} --seed 2 -o {{out}}", (DIE,), "cost {out}", sample=0),
     Scene("calibrate", "calibrate {die} --samples {one} --place -o {out}", (DIE,), "cost {out}"),
     Scene("yield", f"{YIELD} --dies 3", (f"{YIELD} --dies 1",), often=True),
