@@ -9,6 +9,7 @@ from mapper.ir.core import FLOAT, Array, Const, Graph, Op
 from mapper.ir.network import Scale
 from mapper.ir.synapses import Synapse
 from passes.base import Pass
+from passes.folding.scaled_inputs import with_scaled_inputs
 from passes.shared.rewrite import number, pruned, simplest, use_counts
 from targets import Target
 
@@ -16,6 +17,9 @@ from targets import Target
 @dataclass(frozen=True, kw_only=True)
 class FoldBatchNorm(Pass):
     """Fold batch norm and other per-channel scaling into the trained weights and bias before it.
+
+    Spikes or codes that a network scales channel by channel (converted networks do) go to the
+    weights behind: a crossbar then takes them as they are. Averages of them may come between.
 
     Inexact by rounding: the products are rounded to single precision once more. Weights that are
     integers already stay as they are; their scale reaches the neuron's threshold later.
@@ -37,7 +41,12 @@ class FoldBatchNorm(Pass):
                     ops[op.result.name] = folded
                     continue
             ops[op.results[0].name] = op
-        return pruned(replace(graph, ops=tuple(ops.values()), constants=constants))
+        for op in list(ops.values()):
+            if isinstance(op, Synapse):
+                ops |= with_scaled_inputs(graph, op, ops, uses, constants)
+        used = {value.name for op in ops.values() for value in op.operands}
+        kept = [op for op in ops.values() if not _is_gone(op, used, graph)]
+        return pruned(replace(graph, ops=tuple(kept), constants=constants))
 
 
 def _fold(graph: Graph, synapse: Synapse, scale: Scale, constants: dict[str, Array]) -> Op | None:
@@ -57,6 +66,12 @@ def _fold(graph: Graph, synapse: Synapse, scale: Scale, constants: dict[str, Arr
         bias=Const(bias_name),
         result=replace(scale.result, type=FLOAT),
     )
+
+
+def _is_gone(op: Op, used: set[str], graph: Graph) -> bool:
+    """Say whether a scale of codes was folded into all that read it."""
+    outputs = {value.name for value in graph.outputs} | {state.next for state in graph.states}
+    return isinstance(op, Scale) and op.result.name not in used | outputs
 
 
 def _per_channel(table: Array, synapse: Synapse) -> Array | None:

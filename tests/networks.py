@@ -60,6 +60,13 @@ class NetworkBuilder(GraphBuilder):
         offset = self.constant(f"{name}.o", self.rng.normal(0, 0.1, shape).astype(np.float32))
         return self.scale(x, factor, offset, name=name)
 
+    def spread(self, x: Value, least: float = 0.5) -> Value:
+        """Scale each channel by a number of its own, as converted networks do."""
+        name = self.numbered("spread")
+        shape = (x.shape[0], *(1 for _ in x.shape[1:]))
+        drawn = self.rng.uniform(least, 1.5, shape).astype(np.float32)
+        return self.scale(x, self.constant(f"{name}.f", drawn), name=name)
+
     def pool(self, x: Value, kind: str = "max", size: int = 2) -> Value:
         window = Window(kernel=(size, size), stride=(size, size))
         name = self.numbered(kind)
@@ -91,6 +98,7 @@ def float_networks(draw: st.DrawFn) -> Graph:
     if draw(st.booleans()):
         other = _block(draw, net, x, like=s)
         s = _joined(draw, net, s, other)
+    s = net.spread(s) if draw(st.booleans()) else s
     s = net.pool(s, draw(st.sampled_from(["max", "avg"]))) if draw(st.booleans()) else s
     y = net.dense(net.flatten(s), draw(st.integers(1, 5)))
     if draw(st.booleans()):

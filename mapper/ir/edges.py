@@ -87,9 +87,15 @@ def _grid(op: FakeQuantize, read: Sequence[Edge]) -> Edge:
 
 def _mean(op: AvgPool2d, read: Sequence[Edge]) -> Edge:
     """The mean of integers is their sum, which is what the hardware passes on."""
-    if not isinstance(op.x.type, IntType):
+    if read[0].kind not in ("spikes", "counts") or read[0].bits is None:
         return ANALOGUE
-    return Edge("counts", IntType.spanning(0, prod(op.window.kernel) * op.x.type.max).bits)
+    most = op.x.type.max if isinstance(op.x.type, IntType) else (1 << read[0].bits) - 1
+    return Edge("counts", IntType.spanning(0, prod(op.window.kernel) * most).bits)
+
+
+def _scaled(op: Scale, read: Sequence[Edge]) -> Edge:
+    """A factor of spikes or codes goes to the weights or the threshold behind them."""
+    return read[0] if isinstance(op.x.type, IntType) and op.offset == 0 else ANALOGUE
 
 
 def _same(op: Op, read: Sequence[Edge]) -> Edge:
@@ -110,12 +116,12 @@ REALS: OpTable[_Rule] = OpTable(
         AvgPool2d: _mean,
         Concat: _same,
         MaxPool2d: _same,
+        Scale: _scaled,
         Move: _same,
         Add: _computed,
         MatMul: _computed,
         Multiply: _computed,
         Neuron: _computed,
-        Scale: _computed,
         SumPool2d: _computed,
         Synapse: _computed,
     },

@@ -44,6 +44,7 @@ TABLES = (
     "mapper.training.hardening.integer:INTEGERS",
     "mapper.training.importing.operators:COUNTERPARTS",
     "mapper.verify.rounding:ROUNDED",
+    "passes.folding.scaled_inputs:PASSED",
     "passes.folding.ways:CONVOLVED",
     "passes.integers.meaning:FORMS",
     "passes.readout.offsets:CARRIED",
