@@ -14,7 +14,7 @@ from mapper.cost.actions import action_counts
 from mapper.cost.flow import partial_sum_hops
 from mapper.cost.op_counts import op_work, separate_op_work
 from mapper.executor import engine
-from mapper.ir.core import Array, Const, Graph, IntType, Op, Span
+from mapper.ir.core import SPIKE, Array, Const, Graph, IntType, Op, Span
 from mapper.ir.crossbar import CountActive, CrossbarMvm, Placement, driven_wordlines
 from mapper.ir.evaluate import evaluate
 from mapper.ir.neurons import IntegerNeuron
@@ -93,9 +93,8 @@ def test_formulas_count_what_happens(case: Case):
         for step in values[op.x.name]:
             found += crossbar_events(op, step, graph)
         counts = action_counts(layer, events, activity)
-        every_bit = -1 if op.x.type.signed else (1 << op.x.type.bits) - 1
-        full = np.full_like(step[:1], every_bit)
-        dense = crossbar_events(op, full, graph)["synaptic_operations"] // op.planes
+        spiking = replace(op, x=replace(op.x, type=SPIKE), plane_bits=1, steps=None)
+        dense = crossbar_events(spiking, np.ones_like(step[:1]), graph)["synaptic_operations"]
         assert counts["dense_operations"] == dense * activity.steps * activity.samples
         if op.partial_sum.name in digital:  # adder trees sum what others convert
             sums, trees = found["conversions"], len(op.rows)
