@@ -51,7 +51,8 @@ def follow(graph: Graph) -> Flow:
     """
     starts = _starts(graph)
     within, homes = _feeds(graph, {})
-    across, _ = _feeds(graph, {state.read.name: within[state.next] for state in graph.states})
+    carried = {state.read.name: within[state.next] for state in graph.states}
+    across = _feeds(graph, carried)[0] if carried else within
     own = tuple(within[op.x.name] for op in starts)
     stages: list[int] = []
     for sources in own:

@@ -22,7 +22,7 @@ from mapper.cost.flow import (
 from mapper.cost.model import Events, Grid, Layer, Work
 from mapper.cost.op_counts import op_work, separate_op_work, weight_bits
 from mapper.cost.shift_add_counts import Widths, separate_widths, sum_widths, sums_work
-from mapper.cost.skips import Skips, skips_of
+from mapper.cost.skips import Skips, Taken, taken_of
 from mapper.cost.sums import Sums
 from mapper.cost.trace import NOTHING, most_events
 from mapper.cost.updates import Reached, check_update_on_event, reached
@@ -82,6 +82,7 @@ class Unplaced:
     flow: Flow
     levels: Levels
     layers: tuple[LayerOps, ...]
+    taken: tuple[Taken, ...]
 
 
 def count_actions(
@@ -134,6 +135,7 @@ def count_unplaced(graph: Graph, levels: Levels | None = None) -> Unplaced:
                 _members(graph, flow), touched, starts, strict=True
             )
         ),
+        taken=taken_of(graph, flow),
     )
 
 
@@ -173,7 +175,7 @@ def _layers(graph: Graph, known: Unplaced, target: Target) -> tuple[Layer, ...]:
     flow = known.flow.placed(graph)
     if not flow.starts:
         return (_neurons_only(graph, known.layers[0].merged, target),)
-    skips = skips_of(graph, flow, target.chip)
+    skips = [taken.skips_at(i, flow, target.chip) for i, taken in enumerate(known.taken)]
     members = _members(graph, flow)
     return tuple(
         _layer(graph, flow, index, members[index], known.layers[index], skips[index], target)

@@ -105,7 +105,9 @@ def sum_widths(op: ShiftAndAdd, makers: Makers, constants: Constants) -> Widths:
     read = makers.get(op.codes.name)
     least, most = _type_ends(op) if not isinstance(read, BitlineRead) else read.ends(constants)
     low, high = op.block_range(least, most)
-    scale = np.atleast_2d(param(constants, op.scale, INT64)).astype(object)
+    scale = np.atleast_2d(param(constants, op.scale, INT64))
+    if scale.size > 1:
+        scale = scale.astype(object)
     inside = np.ones_like(scale) if op.shares_scale(constants) else scale
     slices = width_of(*op.block_range(least, most, corrected=False))
     return Widths(

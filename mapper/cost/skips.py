@@ -43,22 +43,38 @@ class Origin:
     """From the time step before, by a state."""
 
 
-def skips_of(graph: Graph, flow: Flow, chip: Chip) -> tuple[Skips, ...]:
-    """Count, for every layer, what reaches it beside its input."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What a layer takes beside its input, wherever its crossbars stand."""
+
+    skips: Skips = Skips()
+    """All but hops."""
+    others: tuple[Origin, ...] = ()
+    """Where residual operands come from."""
+
+    def skips_at(self, index: int, flow: Flow, chip: Chip) -> Skips:
+        """Return what reaches it there, of the layer of this index."""
+        if not self.others:
+            return self.skips
+        hops = (o.bits * distance_from(o.layer, flow, index, chip) for o in self.others)
+        return replace(self.skips, hop_bits=sum(hops))
+
+
+def taken_of(graph: Graph, flow: Flow) -> tuple[Taken, ...]:
+    """Count, for every layer, what it takes beside its input."""
     trail = Trail(graph, flow)
     members: list[list[Op]] = [[] for _ in flow.starts]
     for op, home in zip(graph.ops, flow.homes, strict=True):
         if op.results[0].name in trail.homes and not op.passes_on and not _of_crossbars(op):
             members[home].append(op)
     delayed = delayed_bits(graph, flow)
-    found = (_of_layer(index, ops, trail, flow, chip) for index, ops in enumerate(members))
     return tuple(
-        replace(skips, stored_bits=skips.stored_bits + delayed.get(index, 0))
-        for index, skips in enumerate(found)
+        _of_layer(index, ops, trail, flow, delayed.get(index, 0))
+        for index, ops in enumerate(members)
     )
 
 
-def _of_layer(index: int, ops: list[Op], trail: "Trail", flow: Flow, chip: Chip) -> Skips:
+def _of_layer(index: int, ops: list[Op], trail: "Trail", flow: Flow, delayed: int) -> Taken:
     own = tuple(trail.origins(flow.starts[index].x))
     known = {origin.name for origin in own}
     taken = {
@@ -68,17 +84,15 @@ def _of_layer(index: int, ops: list[Op], trail: "Trail", flow: Flow, chip: Chip)
         for origin in trail.origins(value)
         if origin.layer != index
     }
-    others = [origin for name, origin in taken.items() if name not in known]
+    others = tuple(origin for name, origin in taken.items() if name not in known)
     delays = sum(origin.bits * max(_lag(origin, index, flow) - 1, 0) for origin in own)
     held = sum(origin.bits * (_lag(origin, index, flow) + 1) for origin in others)
-    return Skips(
+    skips = Skips(
         write_bits=sum(origin.bits for origin in others),
         read_bits=sum(origin.bits for origin in taken.values()),
-        hop_bits=sum(
-            origin.bits * distance_from(origin.layer, flow, index, chip) for origin in others
-        ),
-        stored_bits=delays + held,
+        stored_bits=delays + held + delayed,
     )
+    return Taken(skips=skips, others=others)
 
 
 def _lag(origin: Origin, index: int, flow: Flow) -> int:

@@ -324,9 +324,14 @@ class ShiftAndAdd(Op):
     def sum_range(self, scale: Array, low: int, high: int) -> tuple[int, int]:
         """Return bounds over bit planes and row blocks of ``low..high`` that are scaled."""
         blocks = self.codes.shape[1] // len(scale)
-        lows = np.minimum(scale * low, scale * high).sum(axis=0) * blocks
-        highs = np.maximum(scale * low, scale * high).sum(axis=0) * blocks
-        ends = [sorted((w * int(lows.min()), w * int(highs.max()))) for w in self.plane_weights]
+        if scale.size == 1:  # most layers, and whole numbers of Python do not wrap
+            each = int(scale.item()) * blocks
+            least, most = sorted((each * low, each * high))
+        else:
+            lows = np.minimum(scale * low, scale * high).sum(axis=0) * blocks
+            highs = np.maximum(scale * low, scale * high).sum(axis=0) * blocks
+            least, most = int(lows.min()), int(highs.max())
+        ends = [sorted((w * least, w * most)) for w in self.plane_weights]
         return sum(e[0] for e in ends), sum(e[1] for e in ends)
 
     def shares_scale(self, constants: Constants) -> bool:
@@ -337,8 +342,9 @@ class ShiftAndAdd(Op):
         """Return bounds of the result, from the types of the operands."""
         code = self.codes.type
         assert isinstance(code, IntType)
-        exact = np.int64 if self._reach(constants) <= MOST_SUM else object  # which cannot wrap
-        scale = np.atleast_2d(param(constants, self.scale, INT64)).astype(exact)
+        scale = np.atleast_2d(param(constants, self.scale, INT64))
+        if scale.size > 1 and self._reach(constants) > MOST_SUM:
+            scale = scale.astype(object)  # which cannot wrap
         low, high = self.sum_range(scale, *self.block_range(code.min, code.max))
         return low >> self.shift, high >> self.shift
 

@@ -172,18 +172,20 @@ class Op:
 
     @property
     def operands(self) -> tuple[Value, ...]:
-        return _held(self, _value_fields(cast(Any, type(self)), False))
+        kind: Any = type(self)
+        return _held(self, _operand_fields(kind))
 
     @property
     def results(self) -> tuple[Value, ...]:
-        return _held(self, _value_fields(cast(Any, type(self)), True))
+        kind: Any = type(self)
+        return _held(self, _result_fields(kind))
 
     @property
     def constants(self) -> tuple[Const, ...]:
         """Every constant the op refers to, also inside nested parts such as ``Decay``."""
-        return tuple(
-            _constants_in(getattr(self, name) for name in _constant_fields(cast(Any, type(self))))
-        )
+        kind: Any = type(self)
+        named = _constant_fields(kind)
+        return tuple(_constants_in(getattr(self, name) for name in named)) if named else ()
 
     def verify(self, constants: Constants) -> Iterator[str]:
         """Yield every broken rule, with both numbers. Never raises, never repairs."""
@@ -200,14 +202,24 @@ def holds_values(spec: Field[Any]) -> bool:
 
 
 @cache
-def _value_fields(kind: type[Any], results: bool) -> tuple[str, ...]:
-    """Name the fields of a kind of op that hold its results, or its operands, in their order."""
-    named = (spec.name for spec in fields(kind) if holds_values(spec))
-    return tuple(name for name in named if (name in kind.RESULTS) is results)
+def _operand_fields(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(name for name in _value_fields(kind) if name not in kind.RESULTS)
+
+
+@cache
+def _result_fields(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(name for name in _value_fields(kind) if name in kind.RESULTS)
+
+
+def _value_fields(kind: type[Any]) -> tuple[str, ...]:
+    """Name the fields of a kind of op that hold its results and its operands, in their order."""
+    return tuple(spec.name for spec in fields(kind) if holds_values(spec))
 
 
 def _held(op: Op, names: tuple[str, ...]) -> tuple[Value, ...]:
     """Return the values in some fields of an op: alone, in tuples, or left out."""
+    if len(names) == 1 and type(only := getattr(op, names[0])) is Value:
+        return (only,)  # most ops, and asked for at every step of every pass
     found: list[Value] = []
     for name in names:
         held = getattr(op, name)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil, floor, log2
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from mapper.ir.core import Array, Constants
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.encoding import Encoding
 from targets import Readout
+
+Whole = TypeVar("Whole", int, Array)
 
 _CHUNK = 1 << 23
 """Partial sums of the outputs that are fitted together."""
@@ -116,9 +119,10 @@ def calibrate(op: CrossbarMvm, constants: Constants, readout: Readout, bits: Arr
     )
 
 
-def first_threshold(base: int, step: int) -> int:
+def first_threshold(base: Whole, step: Whole) -> Whole:
     """Return the lowest threshold of an ADC that rounds to the nearest step, ties upwards."""
-    return base + ceil(step / 2)
+    found: Whole = base + (step + 1) // 2
+    return found
 
 
 def _chunks(layer: _Layer) -> Iterator[_Chunk]:
@@ -140,14 +144,14 @@ def _tiles(layer: _Layer, chunk: _Chunk) -> Iterator[_Tile]:
     together = max(1, _TILE // (samples * slices * width))
     for start in range(0, len(layer.op.rows), together):
         rows = layer.op.rows[start : start + together]
-        blocks = slice(start, start + len(rows))
+        blocks, top = slice(start, start + len(rows)), rows[0].start
+        digits = layer.encoding.digits(chunk.weight[top : rows[-1].stop], np.float32)
         sums = np.empty((samples, len(rows), slices, width), np.float32)
         active = np.empty((samples, len(rows), 1, 1), np.float32)
         for g, span in enumerate(rows):
             inputs = chunk.inputs[:, span.slice]
             active[:, g, 0, 0] = inputs.sum(axis=1)
-            digits = layer.encoding.digits(chunk.weight[span.slice], np.float32)
-            for s, digit in enumerate(digits):
+            for s, digit in enumerate(digits[:, span.start - top : span.stop - top]):
                 np.matmul(inputs, digit, out=sums[:, g, s])
         yield _Tile(blocks, chunk.outputs, sums, active)
 
@@ -210,15 +214,23 @@ def _adc_grid(layer: _Layer) -> tuple[int, int]:
     for tile in (tile for chunk in _chunks(layer) for tile in _tiles(layer, chunk)):
         seen = tile.sums[tile.active[:, :, 0, 0] > 0].astype(np.int64).ravel()
         counts += np.bincount(seen + reach, minlength=2 * reach + 1)
-    sums, top = np.arange(-reach, reach + 1), (1 << layer.readout.bits) - 1
-    best, least = (1, 0), np.inf
-    for step in range(1, ceil((2 * reach + 1) / top) + 1):
-        base = -step * ((top + 1) // 2) if encoding.digit_min < 0 else 0
-        read = converted(sums, first_threshold(base, step), step, base, layer.readout.bits)
-        error = float((counts * (sums - read) ** 2).sum())
-        if error < least:
-            best, least = (step, base), error
-    return best
+    return _best_step(counts, reach, encoding.digit_min < 0, layer.readout.bits)
+
+
+def _best_step(counts: Array, reach: int, signed: bool, bits: int) -> tuple[int, int]:
+    """Return the step and lowest value of least error; ``counts`` are of ``-reach..reach``."""
+    sums, top = np.flatnonzero(counts) - reach, (1 << bits) - 1
+    below = (top + 1) // 2 if signed else 0
+    found, least = 1, np.inf
+    most, together = ceil(len(counts) / top), max(1, _TILE // max(len(sums), 1))
+    for start in range(1, most + 1, together):
+        step = np.arange(start, min(start + together, most + 1))[:, None]
+        base = -below * step
+        read = converted(sums, first_threshold(base, step), step, base, bits)
+        errors = (sums - read) ** 2 @ counts[sums + reach]
+        if errors.min() < least:
+            found, least = start + int(errors.argmin()), float(errors.min())
+    return found, -below * found
 
 
 def _fit_scale(layer: _Layer, decoded: Callable[[_Tile], Array]) -> tuple[int, int, Array]:

@@ -10,6 +10,7 @@ from mapper.ir.core import FLOAT, Graph
 from mapper.ir.evaluate import evaluate
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.pipeline import make_passes, run_passes
+from passes.readout import calibrate
 from passes.readout.calibrate import first_threshold
 from targets import list_targets, load_target
 from tests.networks import small_conv_net, spikes
@@ -30,6 +31,24 @@ def reads(graph: Graph) -> list:
 def test_an_adc_rounds_to_the_nearest_step_ties_up():
     """Steps of 4 from 0: 1 -> 0, 2 -> 4; steps of 3: 1 -> 0, 2 -> 3."""
     assert (first_threshold(0, 4), first_threshold(0, 3), first_threshold(-4, 1)) == (2, 2, -3)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("together", [1, 1 << 18])
+def test_the_step_of_an_adc_has_the_least_error_of_all(signed, together, monkeypatch):
+    """Against the definition, step after step; the first of equal ones is taken."""
+    monkeypatch.setattr(calibrate, "_TILE", together)
+    rng = np.random.default_rng(signed)
+    for bits in (1, 3, 5):
+        counts = rng.integers(0, 9, 2 * 40 + 1) * (rng.random(81) < 0.3)
+        sums, below = np.arange(-40, 41), (1 << bits) // 2 if signed else 0
+        errors = []
+        for step in range(1, -(-81 // ((1 << bits) - 1)) + 1):
+            codes = np.clip((sums + below * step + step // 2) // step, 0, (1 << bits) - 1)
+            errors.append((counts * (sums - step * (codes - below)) ** 2).sum())
+        best = 1 + int(np.argmin(errors))
+        assert calibrate._best_step(counts, 40, signed, bits) == (best, -below * best)
+    assert calibrate._best_step(np.zeros(81, np.int64), 40, signed, 3) == (1, -4 * signed)
 
 
 def test_half_active_references_of_sense_amplifiers_are_not_moved():
