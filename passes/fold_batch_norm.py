@@ -11,7 +11,7 @@ from mapper.ir.synapses import Synapse
 from passes.base import Pass
 from passes.folding.scaled_inputs import with_scaled_inputs
 from passes.shared.rewrite import number, pruned, simplest, use_counts
-from targets import Target
+from targets import Target, weight_bits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,7 @@ class FoldBatchNorm(Pass):
 
     Spikes or codes that a network scales channel by channel (converted networks do) go to the
     weights behind: a crossbar then takes them as they are. Averages of them may come between.
+    Weights on a grid of their own go on being on one, or the layer is left to the digital unit.
 
     Inexact by rounding: the products are rounded to single precision once more. Weights that are
     integers already stay as they are; their scale reaches the neuron's threshold later.
@@ -43,7 +44,8 @@ class FoldBatchNorm(Pass):
             ops[op.results[0].name] = op
         for op in list(ops.values()):
             if isinstance(op, Synapse):
-                ops |= with_scaled_inputs(graph, op, ops, uses, constants)
+                bits = weight_bits(target, graph.assignment, op.loc)
+                ops |= with_scaled_inputs(graph, op, ops, uses, constants, bits)
         used = {value.name for op in ops.values() for value in op.operands}
         kept = [op for op in ops.values() if not _is_gone(op, used, graph)]
         return pruned(replace(graph, ops=tuple(kept), constants=constants))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from hypothesis import strategies as st
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mapper.ir.assignment import Assignment, Choice
 from mapper.ir.builder import GraphBuilder
 from mapper.ir.core import FLOAT, SPIKE, Array, Const, Graph, Value
+from mapper.ir.leaks import NOT_ROUNDED, LeakRounding, Rounding
 from mapper.ir.levels import RoundedLevels
 from mapper.ir.neurons import Reset
 from mapper.ir.windows import Window
@@ -140,6 +141,8 @@ def _neuron_options() -> st.SearchStrategy[dict[str, Any]]:
             "reset": resets,
             "spike_phase": st.sampled_from(["same", "next"]),
             "current": st.booleans(),
+            "leak_rounding": _roundings(),
+            "current_rounding": _roundings(),
             "how": st.sampled_from(
                 [
                     (False, RoundedLevels()),
@@ -153,12 +156,21 @@ def _neuron_options() -> st.SearchStrategy[dict[str, Any]]:
                 ]
             ),
         }
-    ).map(_with_levels)
+    ).map(_going_together)
 
 
-def _with_levels(options: dict[str, Any]) -> dict[str, Any]:
-    """Return options with strictness and levels that go together."""
+def _roundings() -> st.SearchStrategy[LeakRounding]:
+    """Return no rounding mostly: training refuses a network with any."""
+    rounded = (LeakRounding(unit=0.125, rounding=how) for how in get_args(Rounding))
+    taken = LeakRounding(unit=0.0625, part="taken")
+    return st.sampled_from([*[NOT_ROUNDED] * 12, *rounded, taken])
+
+
+def _going_together(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options with strictness and levels, a current and its rounding that go together."""
     strict, levels = options.pop("how")
+    if not options["current"]:
+        del options["current_rounding"]
     return {**options, "strict": strict, "levels": levels}
 
 

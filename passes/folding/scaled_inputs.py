@@ -28,6 +28,7 @@ from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from mapper.ir.tables import OpTable
+from passes.integers.grids import on_grid
 from passes.integers.meaning import is_of_channels, spread
 from passes.shared.rewrite import number, simplest
 
@@ -38,6 +39,7 @@ def with_scaled_inputs(
     ops: Mapping[str, Op],
     uses: Counter[str],
     constants: dict[str, Array],
+    bits: int,
 ) -> dict[str, Op]:
     """Return a layer and what is before it without factors of channels of the codes that it reads.
 
@@ -47,10 +49,12 @@ def with_scaled_inputs(
         ops: The ops so far, by result.
         uses: How often each value is read.
         constants: Takes the weights in.
+        bits: Of a weight.
 
     Returns:
         What is another op now, by result; nothing where the weights cannot take the factors over:
-        they are alike, differ from place to place, or somebody else reads what is scaled.
+        they are alike, differ from place to place, take weights off the grid that they are on, or
+        somebody else reads what is scaled.
     """
     path: list[Op] = []
     before = ops.get(synapse.x.name)
@@ -73,9 +77,12 @@ def with_scaled_inputs(
         changed[op.results[0].name], read = moved, moved.results[0]
     if (rows := _by_wordline(np.broadcast_to(factor, read.shape), synapse)) is None:
         return {}
+    given = synapse.matrix(constants[synapse.weight.name])
+    matrix = (given.astype(np.float64) * rows).astype(np.float32)
+    if (on_grid(given, bits) & ~on_grid(matrix, bits)).any():
+        return {}
     name = f"{synapse.result.name}.scaled"
-    matrix = synapse.matrix(constants[synapse.weight.name].astype(np.float64)) * rows
-    constants[name] = synapse.from_matrix(matrix).astype(np.float32)
+    constants[name] = synapse.from_matrix(matrix)
     changed[synapse.result.name] = replace(synapse, x=read, weight=Const(name))
     return changed
 

@@ -55,6 +55,11 @@ def column_steps(matrix: Array, bits: int) -> Array:
     return steps
 
 
+def on_grid(matrix: Array, bits: int) -> Array:
+    """Say which columns of ``matrix[K, N]`` are codes of ``bits`` bits, times a step: ``[N]``."""
+    return ~np.isnan(column_steps(matrix, bits))
+
+
 def binary_step(step: float, weights: Array, bits: int) -> float:
     """Return a step over its odd factor, where codes still fit: 3 becomes 1, 96 becomes 32."""
     odd = int(np.frexp(step)[0] * 2.0**53)

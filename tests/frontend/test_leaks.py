@@ -148,6 +148,24 @@ def synaptic(spelling: str, weight: np.ndarray = 64 * WHOLE):
     return proto
 
 
+@pytest.mark.parametrize(("of_current", "of_membrane"), [(0.75, 0.0), (0.0, 0.75), (0.0, 0.0)])
+def test_a_state_of_which_nothing_is_kept_is_a_state(of_current, of_membrane, tmp_path):
+    """Loihi's neurons whose decay is all of 4096: ``floor(0 * v) + W x`` does not read ``v``."""
+    proto = synaptic("signs")
+    for held in proto.graph.node:
+        if "share" in held.input and held.output[0] == "p.j":
+            held.input[1] = "share.j"
+    proto.graph.initializer.append(numpy_helper.from_array(np.float32(of_current), "share.j"))
+    share = next(held for held in proto.graph.initializer if held.name == "share")
+    share.CopyFrom(numpy_helper.from_array(np.float32(of_membrane), "share"))
+    imported = assert_equal_to_reference(saved(proto, tmp_path), steps=40)
+    neurons = [op for op in imported.graph.ops if isinstance(op, Neuron)]
+    firing = next(op for op in neurons if op.spike is not None)
+    assert firing.leak == of_membrane
+    assert {state.read.name for state in imported.graph.states} == {"v", "v.j"}
+    assert (len(neurons), firing.current_leak) == ((1, 0.75) if of_current else (2, 0.0))
+
+
 @pytest.mark.parametrize("name", ["integers", "taken of integers", "chosen by sign", "halves"])
 def test_every_spelling_of_a_rounded_current(name, tmp_path):
     _, expected = SPELLINGS[name]

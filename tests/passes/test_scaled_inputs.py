@@ -73,6 +73,20 @@ def test_weights_take_factors_over(name):
     assert np.allclose(after, before, rtol=0, atol=1e-5 * np.abs(before).max())
 
 
+@pytest.mark.parametrize("factors", [[1.0, 2.0, 0.5, 1.0], [1.0, 0.7, 1.0, 0.45]])
+def test_weights_on_a_grid_stay_on_one(factors):
+    """4-bit weights of 1 and -1 times powers of two are codes; times 0.7 and 0.45 they are none."""
+    net = NetworkBuilder()
+    x = net.input("x", (4,), SPIKE)
+    scaled_x = net.scale(x, net.constant("factor", np.array(factors, np.float32)), name="scaled")
+    weight = net.constant("weight", np.array([[1, 1, -1, -1], [1, -1, 0, 0]], np.float32))
+    found = folded(net.graph(net.linear(scaled_x, weight, name="y")))
+    assert scales(found) == (0 if 2.0 in factors else 1)
+    if not scales(found):
+        layer = found.ops[0]
+        assert found.constants[layer.weight.name].tolist() == [[1, 2, -0.5, -1], [1, -2, 0, 0]]
+
+
 def twice(net: NetworkBuilder) -> Value:
     x = scaled(net, 6)
     return net.sum(net.dense(x, 4), net.dense(x, 4))

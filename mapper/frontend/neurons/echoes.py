@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Counts, Form, Input
+from mapper.frontend.neurons.needed import unread_inputs
 from mapper.frontend.onnx.layers import Layer, PlainLayer
 from mapper.frontend.onnx.trace import Trace
 
@@ -24,7 +25,10 @@ class Echo:
 
 
 def candidates(output: str, trace: Trace) -> list[str]:
-    """Return the inputs from which elementwise nodes compute an output of the same shape."""
+    """Return the inputs from which elementwise nodes compute an output of the same shape.
+
+    One of the same name that nothing reads is such, too: a state of which nothing is kept.
+    """
     form = trace.form(output)
     if is_spiking(form) or form.is_constant:
         return []
@@ -37,7 +41,10 @@ def candidates(output: str, trace: Trace) -> list[str]:
         for atom in forms.depends_on(each)
         if isinstance(atom, Input)
     }
-    return [n for n in trace.inputs if n in reached and trace.shapes[n] == form.shape]
+    shaped = [name for name in trace.inputs if trace.shapes[name] == form.shape]
+    if any(name not in reached and same_name(name, output) for name in shaped):
+        reached |= {name for name in unread_inputs(trace) if same_name(name, output)}
+    return [name for name in shaped if name in reached]
 
 
 def has_states(trace: Trace) -> bool:

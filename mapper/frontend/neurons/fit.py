@@ -141,7 +141,9 @@ def fit(
     """
     shape = pairs[0].form.shape
     reads = [pair.read for pair in pairs]
-    touching = [c for c in comparisons if _touches(c.level, reads)]
+    unread = [pair.form for pair in pairs if not _touches(pair.form, reads)]
+    reset_by = {atom for form in unread for atom in form.atoms()}  # nothing is kept of these
+    touching = [c for c in comparisons if c in reset_by or _touches(c.level, reads)]
     read_in = [pair.form for pair in pairs] + [c.level for c in touching]
     shares = {a: s for a, s in rounded_shares(read_in, reads).items() if a not in used}
     own = [c for c in touching if c not in shares]

@@ -13,9 +13,10 @@ from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Atom, Counts, Fires, Form, Input
 from mapper.frontend.neurons.fit import Fitted, Gains, Pair, common_factor
 from mapper.frontend.neurons.levels import parts_of, widest
+from mapper.frontend.neurons.needed import live_comparisons
 from mapper.frontend.neurons.resets import Firing, UnfitError, levels_of
 from mapper.frontend.neurons.rows import Row, threshold_event
-from mapper.frontend.neurons.states import Dynamics, live_comparisons
+from mapper.frontend.neurons.states import Dynamics
 from mapper.frontend.onnx.trace import Trace
 from mapper.ir.core import Array
 from mapper.ir.leaks import NOT_ROUNDED

@@ -18,6 +18,7 @@ from mapper.frontend.algebra.forms import Atom, Clamp, Counts, Fires, Form, Inpu
 from mapper.frontend.neurons.echoes import Echo, candidates, same_name
 from mapper.frontend.neurons.fit import Fitted, Pair, fit
 from mapper.frontend.neurons.leaks import rounded_shares
+from mapper.frontend.neurons.needed import live_comparisons, needed_layers
 from mapper.frontend.neurons.resets import UnfitError
 from mapper.frontend.onnx.constants import Constant
 from mapper.frontend.onnx.counting import Floored
@@ -226,37 +227,6 @@ def _used_comparisons(trace: Trace, pairs: Sequence[Pair]) -> set[Fires]:
             if pair.read not in set(forms.depends_on(atom.level)):
                 used.add(atom)
     return used
-
-
-def live_comparisons(trace: Trace) -> list[Fires]:
-    """Return the comparisons that anything still depends on, in the model's order."""
-    waiting = [trace.form(name) for name in trace.outputs]
-    waiting += [operand.form for layer in needed_layers(trace) for operand in layer.operands]
-    live: set[Fires] = set()
-    while waiting:
-        atoms = forms.depends_on(waiting.pop())
-        fresh = {atom for atom in atoms if isinstance(atom, Fires)} - live
-        live |= fresh
-        waiting.extend(event.level for event in fresh)
-    return [event for event in trace.comparisons.all if event in live]
-
-
-def needed_layers(trace: Trace) -> list[Layer]:
-    """Return every layer that the outputs depend on."""
-    waiting: list[Form] = [trace.form(name) for name in trace.outputs]
-    found: list[Layer] = []
-    seen: set[Atom] = set()
-    while waiting:
-        for atom in forms.depends_on(waiting.pop()):
-            if atom in seen:
-                continue
-            seen.add(atom)
-            if isinstance(atom, Layer):
-                found.append(atom)
-                waiting.extend(operand.form for operand in atom.operands)
-            elif isinstance(atom, Fires):
-                waiting.append(atom.level)
-    return found
 
 
 def expressed(form: Form, pairs: Sequence[Pair]) -> Form:
