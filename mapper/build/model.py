@@ -10,7 +10,6 @@ from mapper.ir.core import Array, Graph
 from mapper.ir.frozen import FrozenMap
 from mapper.layout import IN_STEPS, Presentation
 from mapper.report.on_host import OnHost
-from passes.options import PassOptions
 from targets import DEFAULT_PRESET, Target
 
 if TYPE_CHECKING:  # what a run does not need is imported where it is asked for
@@ -22,6 +21,7 @@ if TYPE_CHECKING:  # what a run does not need is imported where it is asked for
     from mapper.pipeline import PassRun
     from mapper.report import Evidence, Report
     from mapper.report.grids import LayerGrid
+    from passes.options import PassOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class Build:
         return self.hardware if self.die is None else self.die.ideal
 
     @property
-    def options(self) -> PassOptions:
+    def options(self) -> "PassOptions":
         """Options of passes that were not left at their defaults."""
         return {run.name: run.options for run in self.passes if run.options}
 

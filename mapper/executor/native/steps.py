@@ -15,8 +15,7 @@ from mapper.executor.native.layers import NativeLayer
 from mapper.executor.native.logic import Logic
 from mapper.executor.native.neurons import NeuronTables
 from mapper.executor.native.trace import Trace
-from mapper.executor.numpy.generate import generate_executor
-from mapper.executor.numpy.run import Executor, load_executor
+from mapper.executor.numpy.run import Executor, executor_of
 from mapper.ir.core import Array, Graph, Op, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.units import CrossbarLayer, Unit
@@ -167,7 +166,7 @@ def numpy_step(graph: Graph, unit: Unit) -> NumpyStep:
     return NumpyStep(
         values=values,
         results=tuple(unit.results),
-        executor=load_executor(generate_executor(program), program.constants),
+        executor=executor_of(program),
         crossbars=next((op for op in ops if isinstance(op, CrossbarMvm)), None),
         reads=tuple(v.name for v in values),
         makes=tuple(v.name for v in unit.results),

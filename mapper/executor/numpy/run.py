@@ -6,7 +6,6 @@ from typing import Any
 
 from mapper.diagnostics import refuse
 from mapper.executor.base import Arrays, Generated, Progress, Traced, programs_of
-from mapper.executor.numpy.generate import generate_executor
 from mapper.ir.core import Array, Graph
 from mapper.ir.weights import keyed
 
@@ -47,6 +46,13 @@ class Executor:
             return self.module["run"](*args, self.network, "steps")
         except self.module["Refusal"] as refusal:
             raise refuse(refusal.code, refusal.message) from refusal
+
+
+def executor_of(graph: Graph, watch: Sequence[str] = ()) -> Executor:
+    """Generate the program of a graph, and load it; see ``generate_executor``."""
+    from mapper.executor.numpy.generate import generate_executor  # the kernels need none, mostly
+
+    return load_executor(generate_executor(graph, watch=watch), graph.constants)
 
 
 def load_executor(source: str, weights: Mapping[str, Array]) -> Executor:
@@ -92,5 +98,6 @@ class NumpyEngine:
     ) -> Executor:
         """Generate the program of a graph, where it is not there yet; it has one thread."""
         there = programs_of(graph, watch, generated)
-        source = generate_executor(graph, watch=watch) if there is None else there.executor
-        return load_executor(source, graph.constants)
+        if there is None:
+            return executor_of(graph, watch)
+        return load_executor(there.executor, graph.constants)
