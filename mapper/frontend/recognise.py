@@ -27,15 +27,13 @@ from mapper.frontend.neurons.states import Dynamics, find_dynamics, missing_stat
 from mapper.frontend.noted import joined_again, notes_of, ports_of
 from mapper.frontend.onnx.joined import apart
 from mapper.frontend.onnx.located import Located
-from mapper.frontend.onnx.refusals import many_steps
-from mapper.frontend.onnx.samples import (
+from mapper.frontend.onnx.refusals import (
     FIXED_BATCH,
     fixed_batch,
-    has_steps_and_samples,
-    one_sample,
+    many_steps,
     refuse_fixed_batch,
-    told_apart,
 )
+from mapper.frontend.onnx.samples import has_steps_and_samples, one_sample, told_apart
 from mapper.frontend.onnx.steps import other_form
 from mapper.frontend.onnx.trace import Trace, trace
 from mapper.frontend.result import Imported, Port

@@ -18,8 +18,8 @@ RNG = np.random.default_rng(0)
 WEIGHTS = RNG.normal(0, 1, (INPUTS, WIDTH)).astype(np.float32)
 
 
-def one_step(*extra):
-    """``x[SAMPLES, INPUTS]`` through a layer, a reshape that says the samples, and a neuron."""
+def one_step(*extra, samples=SAMPLES):
+    """``x[samples, INPUTS]`` through a layer, a reshape that says the samples, and a neuron."""
     return model(
         [
             node("MatMul", "x w", "wide"),
@@ -28,9 +28,9 @@ def one_step(*extra):
             *extra,
             node("Identity", "last" if extra else "spikes", "s"),
         ],
-        {"x": [SAMPLES, INPUTS], "v": [SAMPLES, 2, 3]},
-        {"s": [SAMPLES, 2, 3], "v_out": [SAMPLES, 2, 3]},
-        {"w": WEIGHTS, "target": np.array([SAMPLES, 2, 3], np.int64), **NUMBERS},
+        {"x": [samples, INPUTS], "v": [samples, 2, 3]},
+        {"s": [samples, 2, 3], "v_out": [samples, 2, 3]},
+        {"w": WEIGHTS, "target": np.array([samples, 2, 3], np.int64), **NUMBERS},
     )
 
 
@@ -80,6 +80,17 @@ def test_one_step_of_several_samples(samples, tmp_path):
     assert imported.graph.inputs[0].shape == (INPUTS,)
     assert any("3 samples at once" in note for note in imported.notes)
     x = (np.random.default_rng(1).random((8, samples, INPUTS)) < 0.5).astype(np.float32)
+    assert rings(path, x) == EQUAL
+
+
+@pytest.mark.parametrize("samples", [INPUTS, 2])
+def test_as_many_samples_as_inputs_or_channels(samples, tmp_path):
+    """``x[4, 4]``, or ``v[2, 2, 3]``: the first axis has the samples."""
+    path = saved(one_step(samples=samples), tmp_path)
+    imported = import_model(path)
+    assert imported.at_once == samples
+    assert set(imported.sample_axes.values()) == {0}
+    x = (np.random.default_rng(1).random((8, 3, INPUTS)) < 0.5).astype(np.float32)
     assert rings(path, x) == EQUAL
 
 

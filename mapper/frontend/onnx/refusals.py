@@ -1,6 +1,12 @@
 """Refusals of nodes that more than one module meets."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from mapper.diagnostics import MappingError, refuse
+
+FIXED_BATCH = "fixed-batch"
+ALONE_HELP = "export it for one sample, or leave the batch axis open"
 
 QDQ_HELP = "quantise with QuantizeLinear and DequantizeLinear around ordinary operators (QDQ)"
 
@@ -34,4 +40,20 @@ def many_steps(what: str, loc: str) -> MappingError:
         f"the model holds {what}",
         loc=loc,
         help="export one time step with its state as inputs and outputs",
+    )
+
+
+def refuse_fixed_batch(shapes: Iterable[tuple[int, ...]], path: Path) -> None:
+    """Refuse one time step of inputs that all hold several samples."""
+    sizes = {shape[0] for shape in shapes if shape}
+    if len(sizes) == 1 and max(sizes) > 1:
+        raise fixed_batch(str(max(sizes)), path)
+
+
+def fixed_batch(samples: str, path: Path) -> MappingError:
+    return refuse(
+        FIXED_BATCH,
+        f"the model was exported for {samples} samples at once, which depend on each other",
+        loc=path.name,
+        help=ALONE_HELP,
     )

@@ -7,6 +7,7 @@ must give what it gives among others.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from math import prod
 from pathlib import Path
 
@@ -19,11 +20,10 @@ from mapper.frontend.onnx.engine import engine
 from mapper.frontend.onnx.fold import CannotFoldError, Folder
 from mapper.frontend.onnx.load import to_array
 from mapper.frontend.onnx.operators import operator_of
+from mapper.frontend.onnx.refusals import ALONE_HELP, FIXED_BATCH
 from mapper.ir.core import Array
 
 Shape = tuple[int, ...]
-
-FIXED_BATCH = "fixed-batch"
 
 _MOST_NODES = 5_000
 _TRIED = 3
@@ -49,7 +49,6 @@ class OneSample:
     """The same of computed tensors between them."""
 
 
-_ALONE_HELP = "export it for one sample, or leave the batch axis open"
 _HIDING = ("branch", "loop", "sequence", "random")
 """Kinds of nodes in which samples are not told apart."""
 
@@ -208,22 +207,6 @@ class _Walk:
         return found
 
 
-def refuse_fixed_batch(shapes: Iterable[Shape], path: Path) -> None:
-    """Refuse one time step of inputs that all hold several samples."""
-    sizes = {shape[0] for shape in shapes if shape}
-    if len(sizes) == 1 and max(sizes) > 1:
-        raise fixed_batch(str(max(sizes)), path)
-
-
-def fixed_batch(samples: str, path: Path) -> MappingError:
-    return refuse(
-        FIXED_BATCH,
-        f"the model was exported for {samples} samples at once, which depend on each other",
-        loc=path.name,
-        help=_ALONE_HELP,
-    )
-
-
 def told_apart(error: MappingError, model: ModelProto, path: Path) -> MappingError:
     """Return an error, or where several samples are in a loop that it is not known of them."""
     node = next((n for n in model.graph.node if operator_of(n).kind in _HIDING), None)
@@ -234,7 +217,7 @@ def told_apart(error: MappingError, model: ModelProto, path: Path) -> MappingErr
         "the model was exported for several samples at once, which are not told apart in a node of "
         f"{node.op_type}",
         loc=f"{path.name}:{node.name}".rstrip(":"),
-        help=_ALONE_HELP,
+        help=ALONE_HELP,
     )
 
 
@@ -269,25 +252,30 @@ def one_sample(model: ModelProto, path: Path, first_too: bool) -> OneSample | No
     return None
 
 
-_BROKEN = (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError)
-"""Whatever a node that breaks the rules of its operator meets."""
-
-
 def _dims(port: ValueInfoProto) -> Shape:
     return tuple(int(dim.dim_value) for dim in port.type.tensor_type.shape.dim)
 
 
+_BROKEN = (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError)
+"""Whatever a node that breaks the rules of its operator meets."""
+
+
 def _axes_of(ports: list[ValueInfoProto]) -> Iterator[dict[str, int]]:
-    """Yield where samples may be: behind the time axis of the first input, or before all."""
-    for axis in (1, 0):
+    """Yield where samples may be: behind the time axis of the first input, or before all.
+
+    Another axis may be as long as that of the samples; the likely one comes first.
+    """
+    tried: list[dict[str, int]] = []
+    for axis, likely in product((1, 0), (0, 1)):
         size = next((_dims(p)[axis] for p in ports[:1] if len(_dims(p)) > axis + 1), 1)
         axes = {
             port.name: place
             for port in ports
-            for place in (0, 1)[:: -1 if axis else 1]
+            for place in (1 - likely, likely)  # the last one that fits is taken
             if _dims(port)[place : place + 1] == (size,) and (place or not axis or port != ports[0])
         }
-        if size > 1 and len(axes) == len(ports):
+        if size > 1 and len(axes) == len(ports) and axes not in tried:
+            tried.append(axes)
             yield axes
 
 
