@@ -22,6 +22,7 @@ from mapper.frontend.neurons.echoes import (
     placed_echoes,
     waiting,
 )
+from mapper.frontend.neurons.needed import live_comparisons
 from mapper.frontend.neurons.stateless import keeping_nothing
 from mapper.frontend.neurons.states import Dynamics, find_dynamics, missing_state
 from mapper.frontend.noted import joined_again, notes_of, ports_of
@@ -68,13 +69,13 @@ def recognise(model: ModelProto, path: Path) -> Imported:
     Raises:
         MappingError: ``docs/frontend.md`` lists the codes.
     """
-    alone = one_sample(model, path, first_too=True) if has_steps_and_samples(model) else None
+    asked = has_steps_and_samples(model)
+    alone = one_sample(model, path) if asked else None
     try:
         if alone is None:
             return _read(model, path)
     except MappingError as error:
-        code = error.diagnostics[0].code
-        alone = None if code == TOO_LARGE else one_sample(model, path, code == FIXED_BATCH)
+        alone = None if asked or error.diagnostics[0].code == TOO_LARGE else one_sample(model, path)
         if alone is None:
             raise told_apart(error, model, path) from None
     found = _read(alone.model, path)
@@ -170,10 +171,10 @@ def _import_network(model: ModelProto, path: Path) -> Imported:
     first = _with_lines(first, lambda types: trace(model, path, types, before=first))
     echoes = likely_echoes(first)
     if not echoes and not has_states(first):
-        if (unkept := keeping_nothing(first)) is None:
+        if (unkept := keeping_nothing(live_comparisons(first), first)) is None:
             raise _without_state(first, model)
         refuse_fixed_batch(first.shapes.values(), path)
-        return _imported(model, first, unkept)
+        return _imported(model, first, Dynamics(neurons=tuple(unkept), echoes=(), kept=()))
     refuse_fixed_batch(first.shapes.values(), path)
     walked, dynamics = _recognised(model, path, first, echoes)
     return _imported(model, walked, dynamics)

@@ -9,12 +9,12 @@ from mapper.frontend import import_model
 from mapper.frontend.neurons import stateless as stateless_neurons
 from mapper.ir.core import SPIKE
 from mapper.ir.evaluate import evaluate
-from mapper.ir.levels import RoundedLevels
+from mapper.ir.levels import ONE_TRAINED_SPIKE, RoundedLevels
 from mapper.ir.neurons import Neuron
 from mapper.pipeline import make_passes, run_passes
 from targets import load_target
 from tests.engines import run_everywhere
-from tests.frontend.models import assert_equal_to_reference, model, node, saved
+from tests.frontend.models import assert_equal_to_reference, leaky, model, node, saved
 from tests.networks import spikes
 
 NUMBERS = {
@@ -406,10 +406,12 @@ def test_one_level_is_a_spike_at_half_a_threshold(tmp_path):
     assert (neuron.threshold, neuron.strict, neuron.spike.type) == (0.5, True, SPIKE)
 
 
+WEIGHTS = np.random.default_rng(0).integers(-4, 8, (3, 6, 6)).astype(np.float32) / 2
+
+
 def rounding_net(*nodes):
     """``x -> Gemm -> Round(Clip) / 4 -> Gemm -> Round(Clip) -> Gemm``: one step, and no state."""
-    rng = np.random.default_rng(0)
-    weights = {f"w{k}": rng.integers(-4, 8, (6, 6)).astype(np.float32) / 2 for k in range(3)}
+    weights = {f"w{k}": WEIGHTS[k] for k in range(3)}
     return model(
         [
             node("Gemm", "x w0", "a", transB=1),
@@ -435,6 +437,25 @@ def test_what_is_rounded_without_a_state_is_a_neuron_that_keeps_nothing(tmp_path
     assert imported.notes == tuple(
         f"{name!r} is rounded and nothing of it kept: no state" for name in ("as", "bs")
     )
+
+
+def test_others_may_keep_a_state(tmp_path):
+    """``x -> Gemm -> LIF -> Gemm -> Round(Clip) -> Gemm``."""
+    proto = model(
+        [
+            node("Gemm", "x w0", "a", transB=1),
+            *leaky("a", "v", "fired", "v_out"),
+            *(node("Gemm", "fired w1", "b", transB=1), node("Clip", "b zero four", "bc")),
+            *(node("Round", "bc", "bs"), node("Gemm", "bs w2", "y", transB=1)),
+        ],
+        {"x": [1, 6], "v": [1, 6]},
+        {"y": [1, 6], "v_out": [1, 6]},
+        {f"w{k}": WEIGHTS[k] for k in range(3)} | NUMBERS,
+    )
+    imported = assert_equal_to_reference(saved(proto, tmp_path), steps=24)
+    neurons = [op for op in imported.graph.ops if isinstance(op, Neuron)]
+    assert [(op.levels, op.leak) for op in neurons] == [(ONE_TRAINED_SPIKE, 0.5), (NEAREST, 0.0)]
+    assert imported.notes == ("'bs' is rounded and nothing of it kept: no state",)
 
 
 def test_what_is_rounded_again_without_a_layer_between_lost_its_state(tmp_path):

@@ -34,11 +34,12 @@ def one_step(*extra, samples=SAMPLES):
     )
 
 
-def unrolled(first: bool):
+def unrolled(first: bool, images: bool = False):
     """Steps written out from membranes of zeros, layers on all steps at once: ``[T*N, ...]``.
 
     Args:
         first: Samples before time, ``[N, T, C]``, turned inside.
+        images: Input ``[N, C]``, which every step takes.
     """
     stored = {"w": WEIGHTS, "zeros": np.zeros((SAMPLES, WIDTH), np.float32), **NUMBERS}
     stored |= {
@@ -46,9 +47,12 @@ def unrolled(first: bool):
         "unflat": np.array([STEPS, SAMPLES, WIDTH], np.int64),
     }
     turn = [node("Transpose", "x", "turned", perm=[1, 0, 2])] if first else []
+    if images:
+        turn = [node("Unsqueeze", "x zero", "once"), node("Expand", "once every_step", "turned")]
+        stored["every_step"] = np.array([STEPS, 1, 1], np.int64)
     nodes = [
         *turn,
-        node("Reshape", f"{'turned' if first else 'x'} flat", "rows"),
+        node("Reshape", f"{'turned' if turn else 'x'} flat", "rows"),
         node("MatMul", "rows w", "weighed"),
         node("Reshape", "weighed unflat", "currents"),
     ]
@@ -64,7 +68,12 @@ def unrolled(first: bool):
     if first:
         nodes.append(node("Transpose", "all", "y", perm=[1, 0, 2]))
     lead = [SAMPLES, STEPS] if first else [STEPS, SAMPLES]
-    return model(nodes, {"x": [*lead, INPUTS]}, {"y": [*lead, WIDTH]}, stored)
+    return model(
+        nodes,
+        {"x": [SAMPLES, INPUTS] if images else [*lead, INPUTS]},
+        {"y": [*lead, WIDTH]},
+        stored,
+    )
 
 
 def rings(path, x):
@@ -101,6 +110,14 @@ def test_steps_of_several_samples(first, tmp_path):
     assert (imported.at_once, imported.steps) == (SAMPLES, STEPS)
     shape = (SAMPLES, STEPS, INPUTS) if first else (STEPS, SAMPLES, INPUTS)
     x = (np.random.default_rng(1).random(shape) < 0.5).astype(np.float32)
+    assert rings(path, x) == EQUAL
+
+
+def test_images_of_several_samples_that_every_step_takes(tmp_path):
+    path = saved(unrolled(first=False, images=True), tmp_path)
+    imported = import_model(path)
+    assert (imported.at_once, imported.steps) == (SAMPLES, STEPS)
+    x = (np.random.default_rng(1).random((SAMPLES, INPUTS)) < 0.5).astype(np.float32)
     assert rings(path, x) == EQUAL
 
 
@@ -149,7 +166,7 @@ def test_samples_that_are_mixed_are_refused(tmp_path):
     with pytest.raises(MappingError) as caught:
         import_model(saved(proto, tmp_path))
     assert caught.value.diagnostics[0].code == "fixed-batch"
-    assert one_sample(proto, tmp_path / "model.onnx", first_too=True) is None
+    assert one_sample(proto, tmp_path / "model.onnx") is None
 
 
 def test_states_that_differ_from_sample_to_sample_are_refused(tmp_path):
@@ -157,7 +174,7 @@ def test_states_that_differ_from_sample_to_sample_are_refused(tmp_path):
     (zeros,) = (tensor for tensor in proto.graph.initializer if tensor.name == "zeros")
     start = np.arange(SAMPLES * WIDTH, dtype=np.float32).reshape(SAMPLES, WIDTH)
     zeros.raw_data = start.tobytes()
-    assert one_sample(proto, tmp_path / "model.onnx", first_too=True) is None
+    assert one_sample(proto, tmp_path / "model.onnx") is None
 
 
 def test_batches_are_filled_up_and_cut():

@@ -1,7 +1,8 @@
 """Neurons that keep nothing: what a network of one time step rounds, without any state.
 
 Integer training with a single time step leaves ``Round(Clip(x, 0, D))`` between layers. That is a
-neuron whose membrane is its input, and all that it needs is a place on the hardware.
+neuron whose membrane is its input, and all that it needs is a place on the hardware. Others of the
+network may keep a state.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,17 +14,15 @@ from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Atom, Counts, Fires, Form, Input
 from mapper.frontend.neurons.fit import Fitted, Gains, Pair, common_factor
 from mapper.frontend.neurons.levels import parts_of, widest
-from mapper.frontend.neurons.needed import live_comparisons
 from mapper.frontend.neurons.resets import Firing, UnfitError, levels_of
 from mapper.frontend.neurons.rows import Row, threshold_event
-from mapper.frontend.neurons.states import Dynamics
 from mapper.frontend.onnx.trace import Trace
 from mapper.ir.core import Array
 from mapper.ir.leaks import NOT_ROUNDED
 
 
-def keeping_nothing(trace: Trace) -> Dynamics | None:
-    """Return the neurons of a model without states; None where one of them would need some.
+def keeping_nothing(events: Sequence[Fires], trace: Trace) -> list[Fitted] | None:
+    """Return the neurons of comparisons that no state is in; None where one would need some.
 
     Something compared with a threshold fires, and has a membrane that the file does not hand on. So
     has what is rounded of a number that was rounded before, without a layer between them: a later
@@ -32,8 +31,7 @@ def keeping_nothing(trace: Trace) -> Dynamics | None:
     Raises:
         MappingError: ``unsupported-neuron`` for more levels than a neuron has.
     """
-    live = live_comparisons(trace)
-    rows = _rows(live)
+    rows = _rows(events)
     if rows is None:
         return None
     for count in rows:
@@ -50,7 +48,7 @@ def keeping_nothing(trace: Trace) -> Dynamics | None:
                 loc=error.loc,
                 help=error.help,
             ) from error
-    return Dynamics(neurons=tuple(found), echoes=(), kept=())
+    return found
 
 
 def _rows(live: Sequence[Fires]) -> dict[Counts, Row] | None:

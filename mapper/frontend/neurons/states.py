@@ -20,6 +20,7 @@ from mapper.frontend.neurons.fit import Fitted, Pair, fit
 from mapper.frontend.neurons.leaks import rounded_shares
 from mapper.frontend.neurons.needed import live_comparisons, needed_layers
 from mapper.frontend.neurons.resets import UnfitError
+from mapper.frontend.neurons.stateless import keeping_nothing
 from mapper.frontend.onnx.constants import Constant
 from mapper.frontend.onnx.counting import Floored
 from mapper.frontend.onnx.layers import Layer, PlainLayer
@@ -57,6 +58,9 @@ def find_dynamics(trace: Trace, echoes: Sequence[Echo]) -> Dynamics:
         found, unchanged = _solve(component, trace, echoes)
         neurons.extend(found)
         kept.extend(unchanged)
+    explained = {event for neuron in neurons for event in neuron.events | neuron.rounds}
+    loose = [event for event in live_comparisons(trace) if event not in explained]
+    neurons.extend(keeping_nothing(loose, trace) or [])
     _refuse_loose_comparisons(trace, neurons)
     return Dynamics(neurons=tuple(neurons), echoes=tuple(echoes), kept=tuple(kept))
 

@@ -228,21 +228,18 @@ def has_steps_and_samples(model: ModelProto) -> bool:
     return len(shape) in (3, 5) and min(shape[:2]) > 1
 
 
-def one_sample(model: ModelProto, path: Path, first_too: bool) -> OneSample | None:
+def one_sample(model: ModelProto, path: Path) -> OneSample | None:
     """Return the model of one sample, or None where its samples are not independent of each other.
 
     Args:
         model: With its functions inlined, and every size fixed.
         path: Its file, for its stored arrays.
-        first_too: The only input may have its samples before all else, where time mostly is.
     """
     if len(model.graph.node) > _MOST_NODES:
         return None
     known = {tensor.name for tensor in model.graph.initializer}
     ports = [port for port in model.graph.input if port.name not in known]
     for axes in _axes_of(ports):
-        if len(ports) == 1 and not first_too and 0 in axes.values():
-            continue
         try:
             found = _narrowed(model, path, axes)
             if _independent(model, found):
