@@ -271,6 +271,27 @@ def test_parameters_of_each_step_are_refused(tmp_path):
     assert "'w" in message
 
 
+def test_a_layer_that_fires_on_its_old_current_is_refused_as_that(tmp_path):
+    """``u = (v + j) / 2`` of ``j`` before ``j = j / 2 + W x``: the last input is not read."""
+    nodes, stored = [], {"time": np.array([0], np.int64), "w": weights(0), **NUMBERS}
+    for t in range(6):
+        stored[f"t{t}"] = np.array([t], np.int64)
+        nodes += [
+            *(
+                node("Gather", f"x t{t}", f"x{t}", axis=0),
+                node("Gemm", f"x{t} w", f"wx{t}", transB=1),
+            ),
+            *(node("Add", f"v{t} j{t}", f"sum{t}"), node("Mul", f"sum{t} half", f"u{t}")),
+            *(node("Mul", f"j{t} half", f"left{t}"), node("Add", f"left{t} wx{t}", f"j{t + 1}")),
+            *(node("Greater", f"u{t} one", f"f{t}"), node("Cast", f"f{t}", f"s{t}", to=F)),
+            node("Sub", f"u{t} s{t}", f"v{t + 1}"),
+        ]
+    nodes += readout([f"s{t}" for t in range(6)], "each")
+    stored |= {"v0": start(0.0), "j0": start(0.0)}
+    message = refusal(model(nodes, {"x": [6, 3]}, {"y": [6, 4]}, stored), tmp_path)
+    assert "a layer fires on what it held a step before" in message
+
+
 def with_layer(proto: ModelProto, read: str) -> ModelProto:
     """Return a model with one more layer that was trained, which no host computes."""
     proto.graph.node.append(node("MatMul", f"{read} behind", "y"))

@@ -17,7 +17,7 @@ from mapper.frontend.algebra.forms import Atom, Counts, Fires, Form
 from mapper.frontend.neurons.fit import Fitted
 from mapper.frontend.neurons.leaks import edges_of
 from mapper.frontend.neurons.resets import Firing
-from mapper.frontend.neurons.states import Dynamics
+from mapper.frontend.neurons.states import NEURON_HELP, Dynamics
 from mapper.frontend.onnx.constants import Constant
 from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.onnx.trace import Trace
@@ -104,6 +104,7 @@ def _disagreement(neuron: Fitted) -> MappingError:
         f"the neuron with state {neuron.membrane.read.name!r} cannot be mapped: "
         "its update is none of the known kinds",
         loc=neuron.loc,
+        help=NEURON_HELP,
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.coefficients import compress
 from mapper.frontend.algebra.forms import ONE, Atom, Counts, Fires, Form, Input, Monomial
-from mapper.frontend.onnx.refusals import ONE_SPIKE_HELP
+from mapper.frontend.onnx.refusals import LEVELS_HELP
 from mapper.ir.core import Array
 from mapper.ir.levels import MOST_SPIKES, ONE_TRAINED_SPIKE, RoundedLevels, Rounding
 from mapper.ir.neurons import Phase, ResetKind, ResetPhase
@@ -155,7 +155,7 @@ def reset_of(update: Form, read: Input, levels: Levels) -> ResetRule:
         raise UnfitError(
             "its reset depends on several comparisons (several spikes a step, or of both signs)",
             inside[-1].loc,
-            help=ONE_SPIKE_HELP,
+            help=LEVELS_HELP,
         )
     (event,) = inside
     assert isinstance(event, Fires)

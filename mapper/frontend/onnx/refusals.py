@@ -15,6 +15,10 @@ ONE_SPIKE_HELP = (
     "--library sinabs); integer spikes (I-LIF) unfolded into single ones of more time steps"
 )
 
+LEVELS_HELP = (
+    "let thresholds be whole multiples of one, as 1 and -1, or 1, 2 and 3, and each spike take as "
+    f"much off; else {ONE_SPIKE_HELP}"
+)
 
 STATE_HELP = (
     "make states arguments of forward and return them (snnTorch: init_hidden=False, membranes in "

@@ -1,6 +1,6 @@
 """Roll time steps that are written out back into one step network."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mapper.diagnostics import forget_frames
@@ -22,6 +22,11 @@ _MIXED_HELP = (
     "use neurons that keep a state from step to step; what looks at several steps at once "
     "(parallel neurons, convolutions or attention over time) has no place here"
 )
+_LATE = (
+    "a layer fires on what it held a step before, so that the last step reads no input; steps that "
+    "are written out do not tell that"
+)
+_LATE_HELP = "export one time step with its state as inputs and outputs"
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -363,7 +368,7 @@ def _place(tape: Tape, part: Part) -> str:
     return "" if step is None else tape.place(step.proto)
 
 
-def _mixed(tape: Tape, wants: Iterable[Wanted]) -> TimeFormError:
+def _mixed(tape: Tape, wants: Sequence[Wanted]) -> TimeFormError:
     """Say why outputs need more than one step: what follows a sum over time, if something does."""
     for want in wants:
         last = _behind_a_reduction(tape, want.parts[-1]) if want.reduction in ALONE else None
@@ -374,6 +379,10 @@ def _mixed(tape: Tape, wants: Iterable[Wanted]) -> TimeFormError:
                 tape.place(last.proto),
                 help="end the exported network before that, and compute it outside",
             )
+    levels = levels_of(tape)
+    ends = [(want.parts[-1], len(want.parts) - 1) for want in wants]
+    if all(isinstance(part, Slot) and 0 <= levels[part] < end for part, end in ends):
+        return TimeFormError(_LATE, help=_LATE_HELP)
     return TimeFormError(_MIXED, help=_MIXED_HELP)
 
 
