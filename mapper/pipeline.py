@@ -1,36 +1,16 @@
 """Run a tuple of passes, checking every step."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from mapper.diagnostics import Diagnostic, MappingError
 from mapper.ir.core import Array, Graph
-from mapper.ir.frozen import FrozenMap
 from mapper.ir.verify import InvalidIR, check_graph
 from passes import PIPELINE, EncodeInputs, InputCode, LowerReadout, Pass, RefusedGraphError
-from passes.options import NONE, PassOptions, Plain, given_options, text_of, with_options
+from passes.options import given_options, with_options
+from passes.ran import NONE, PassOptions, PassRun
 from targets import Target
 
 After = Callable[[Pass, Graph], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PassRun:
-    """What one pass did: kept in the build folder and shown in the report."""
-
-    name: str
-    exact: bool
-    ops: int
-    options: Mapping[str, Plain] = FrozenMap({})
-    """Those that were not left at their defaults, by name."""
-    warnings: tuple[str, ...] = ()
-    """What it says of the graph that it was given."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "options", FrozenMap(self.options))
-
-    def __str__(self) -> str:
-        return text_of(self.name, self.options)
 
 
 def make_passes(

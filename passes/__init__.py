@@ -1,42 +1,29 @@
-"""The passes, in the order they run."""
+"""The passes, and the order they run in."""
 
-from passes.base import Pass, RefusedGraphError
-from passes.encode_inputs import EncodeInputs
-from passes.fold_batch_norm import FoldBatchNorm
-from passes.fold_layers import FoldLayers
-from passes.fold_pooling import FoldPooling
-from passes.held_inputs import InputCode
-from passes.lower_neurons import LowerNeurons
-from passes.lower_readout import LowerReadout
-from passes.merge_sums import MergeSums
-from passes.partition import Partition
-from passes.place import Place
-from passes.quantize_neurons import QuantizeNeurons
-from passes.quantize_weights import QuantizeWeights
-from passes.replicate import Replicate
-from passes.schedule import Schedule
-from passes.slice_weights import SliceWeights
-from passes.tile_columns import TileColumns
-from passes.tile_rows import TileRows
+from typing import TYPE_CHECKING
 
-PIPELINE: tuple[type[Pass], ...] = (
-    EncodeInputs,
-    FoldLayers,  # once the bits of inputs are known, and while weights are floats
-    FoldBatchNorm,  # before weights are quantised: a quantised weight cannot take a factor
-    FoldPooling,
-    QuantizeWeights,
-    QuantizeNeurons,  # from here on the graph holds integers only
-    Partition,
-    TileRows,
-    TileColumns,
-    SliceWeights,
-    LowerReadout,  # before the neurons are lowered: it moves constant errors into their bias
-    MergeSums,
-    LowerNeurons,
-    Replicate,
-    Place,
-    Schedule,
-)
+from mapper.later import later
+
+if TYPE_CHECKING:
+    from passes.base import Pass, RefusedGraphError
+    from passes.encode_inputs import EncodeInputs
+    from passes.fold_batch_norm import FoldBatchNorm
+    from passes.fold_layers import FoldLayers
+    from passes.fold_pooling import FoldPooling
+    from passes.held_inputs import InputCode
+    from passes.lower_neurons import LowerNeurons
+    from passes.lower_readout import LowerReadout
+    from passes.merge_sums import MergeSums
+    from passes.order import PIPELINE
+    from passes.partition import Partition
+    from passes.place import Place
+    from passes.quantize_neurons import QuantizeNeurons
+    from passes.quantize_weights import QuantizeWeights
+    from passes.replicate import Replicate
+    from passes.schedule import Schedule
+    from passes.slice_weights import SliceWeights
+    from passes.tile_columns import TileColumns
+    from passes.tile_rows import TileRows
 
 __all__ = [
     "PIPELINE",
@@ -60,3 +47,31 @@ __all__ = [
     "TileColumns",
     "TileRows",
 ]
+
+__getattr__ = later(
+    __name__,
+    {
+        "passes.base": (
+            "Pass",
+            "RefusedGraphError",
+        ),
+        "passes.encode_inputs": ("EncodeInputs",),
+        "passes.fold_batch_norm": ("FoldBatchNorm",),
+        "passes.fold_layers": ("FoldLayers",),
+        "passes.fold_pooling": ("FoldPooling",),
+        "passes.held_inputs": ("InputCode",),
+        "passes.lower_neurons": ("LowerNeurons",),
+        "passes.lower_readout": ("LowerReadout",),
+        "passes.merge_sums": ("MergeSums",),
+        "passes.order": ("PIPELINE",),
+        "passes.partition": ("Partition",),
+        "passes.place": ("Place",),
+        "passes.quantize_neurons": ("QuantizeNeurons",),
+        "passes.quantize_weights": ("QuantizeWeights",),
+        "passes.replicate": ("Replicate",),
+        "passes.schedule": ("Schedule",),
+        "passes.slice_weights": ("SliceWeights",),
+        "passes.tile_columns": ("TileColumns",),
+        "passes.tile_rows": ("TileRows",),
+    },
+)

@@ -13,18 +13,11 @@ from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type
 from mapper.diagnostics import Diagnostic, MappingError, nearest
 from mapper.ir.frozen import FrozenMap
 from passes import PIPELINE, Pass
-
-Plain = int | float | bool | str
-"""What an option may hold."""
-PassOptions = Mapping[str, Mapping[str, Plain]]
-"""By the name of the pass, by the name of the option."""
-
-NONE: PassOptions = FrozenMap({})
+from passes.ran import PassOptions, Plain, shown
 
 _SETTING = re.compile(r"([^{}]*)\{([^{}]*)\}")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]*)?([eE][-+]?[0-9]{1,3})?")
-_SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,12 +92,6 @@ def with_options(step: Pass, options: PassOptions) -> Pass:
     if not own:
         return step
     return replace(step, **{_field(name): value for name, value in own.items()})
-
-
-def text_of(name: str, options: Mapping[str, Plain]) -> str:
-    """Return ``replicate{max-copies=4}``, or the name alone where there are no options."""
-    settings = ",".join(f"{option}={_shown(value)}" for option, value in options.items())
-    return f"{name}{{{settings}}}" if settings else name
 
 
 def parse(texts: Iterable[str]) -> PassOptions:
@@ -192,18 +179,12 @@ def _problem(name: str, option: str, value: object) -> Diagnostic | None:
     near = ""
     if get_origin(known.hint) is Literal:
         near = nearest(str(value), list(get_args(known.hint)))
-    return _bad(f"'{option}' of pass '{name}' is {known.type}, got {_shown(value)}{near}")
+    return _bad(f"'{option}' of pass '{name}' is {known.type}, got {shown(value)}{near}")
 
 
 def _bad(message: str) -> Diagnostic:
     help = "'spikeloom passes NAME' lists the options of a pass"
     return Diagnostic(code="bad-option", message=message, help=help)
-
-
-def _shown(value: object) -> str:
-    """Write a value as the command line takes it, shortened."""
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _kinds() -> dict[str, type[Pass]]:

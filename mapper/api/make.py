@@ -27,7 +27,8 @@ from mapper.threads import one_blas_thread
 from mapper.verify import Verification
 from mapper.verify.known import check_own_page, known
 from mapper.verify.model import verify_model as rings_of_model
-from passes.options import NONE, PassOptions, Plain, checked
+from passes.options import checked
+from passes.ran import NONE, PassOptions, Plain
 from targets import Target, given_assignment
 from targets.devices import Device
 

@@ -8,7 +8,7 @@ from mapper.exploration.stages import Mapped, Network
 from mapper.ir.assignment import Assignment, layer_name
 from mapper.ir.core import Array, Graph, IntType
 from mapper.ir.synapses import Synapse
-from passes.options import NONE, PassOptions
+from passes.ran import NONE, PassOptions
 from targets import Target
 
 

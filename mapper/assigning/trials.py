@@ -23,7 +23,7 @@ from mapper.recordings import to_codes
 from mapper.study import Case
 from mapper.study.case import digest as data_digest
 from mapper.verify.answers import classes
-from passes.options import NONE, PassOptions
+from passes.ran import NONE, PassOptions
 from targets import Target, assignment_from_data, load_preset, target_to_data
 
 ASSIGNMENT, PART = "assignment", "part"

@@ -30,7 +30,7 @@ from mapper.ir.weights import load_constants, save_constants
 from mapper.presented import presented_entry, read_presented
 from mapper.renames import is_leftover, recover, resolved
 from mapper.writing import check_renamable, written_aside
-from passes.options import PassOptions, checked
+from passes.ran import NONE, PassOptions
 from targets import target_from_data, target_to_data
 
 if TYPE_CHECKING:
@@ -344,6 +344,10 @@ def _held_options(data: Mapping[str, Any]) -> Mapping[str, Mapping[str, object]]
 
 def _read_options(data: Mapping[str, Mapping[str, object]], where: str) -> PassOptions:
     """Check options that a file has; the commands that wrote it take no others."""
+    if not data:
+        return NONE
+    from passes.options import checked  # which imports every pass
+
     try:
         return checked(data)
     except MappingError as error:

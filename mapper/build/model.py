@@ -18,10 +18,9 @@ if TYPE_CHECKING:  # what a run does not need is imported where it is asked for
     from mapper.dies.differences import DieFacts
     from mapper.dies.drawn import Drawn
     from mapper.epilogue.model import Epilogue
-    from mapper.pipeline import PassRun
     from mapper.report import Evidence, Report
     from mapper.report.grids import LayerGrid
-    from passes.options import PassOptions
+    from passes.ran import PassOptions, PassRun
 
 
 @dataclass(frozen=True, kw_only=True)

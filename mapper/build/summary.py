@@ -9,9 +9,9 @@ from mapper.cost import Cost
 from mapper.diagnostics import many, printable
 from mapper.layout import Taken
 from mapper.notebook import html_table
-from mapper.pipeline import PassRun
 from mapper.report.data import LayerRow
 from mapper.report.grids import LayerGrid, chips_of, weights_in_words
+from passes.ran import PassRun
 
 SCHEMA = "spikeloom/compile/1"
 COLUMNS = (

@@ -4,8 +4,7 @@ from typing import Any
 
 from mapper.build.model import Build
 from mapper.ir.serialize import load
-from mapper.pipeline import PassRun
-from passes.options import PassOptions
+from passes.ran import PassOptions, PassRun
 
 _MOST_OPS = 1 << 31
 _MOST_WARNINGS = 1 << 12

@@ -11,7 +11,7 @@ from mapper.exploration.axes import Edits, Value, axis_of
 from mapper.exploration.constants import with_constants
 from mapper.exploration.facts import plain_name, with_facts
 from mapper.ir.assignment import UNASSIGNED, Assignment
-from passes.options import NONE, PassOptions
+from passes.ran import NONE, PassOptions
 from targets import Target
 
 DESCRIBED: Mapping[str, str] = {

@@ -9,7 +9,7 @@ import pytest
 
 from mapper.later import later
 
-PACKAGES = ("mapper.api", "mapper.report", "mapper.verify")
+PACKAGES = ("mapper.api", "mapper.report", "mapper.verify", "passes")
 
 
 @pytest.mark.parametrize("package", PACKAGES)

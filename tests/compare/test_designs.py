@@ -17,7 +17,7 @@ from mapper.compare.designs import (
 from mapper.cost import Counts, count_actions, price
 from mapper.ir.core import Graph
 from mapper.pipeline import make_passes, run_passes
-from passes.options import PassOptions
+from passes.ran import PassOptions
 from targets import Target, load_preset, load_target
 from tests.networks import small_conv_net
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from mapper.diagnostics import MappingError
 from mapper.pipeline import make_passes, run_passes
 from passes import PIPELINE, LowerReadout, Pass, QuantizeWeights, Replicate
-from passes.options import checked, given_options, options_of, parse, text_of, with_options
+from passes.options import checked, given_options, options_of, parse, with_options
+from passes.ran import text_of
 from targets import load_target
 from tests.networks import small_conv_net
 
