@@ -28,7 +28,9 @@ class LowerNeurons(Pass):
     def run(self, graph: Graph, target: Target) -> Graph:
         constants = dict(graph.constants)
         ops = tuple(_lower(op, constants) for op in graph.ops)
-        return pruned(replace(graph, ops=ops, constants=constants))
+        lowered = replace(graph, ops=ops, constants=constants)
+        # Another threshold is in place of one that nothing may refer to any more.
+        return lowered if len(constants) == len(graph.constants) else pruned(lowered)
 
 
 def _lower(op: Op, constants: dict[str, Array]) -> Op:

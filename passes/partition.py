@@ -74,12 +74,13 @@ class Partition(Pass):
             return ("no layer reads counts of spikes, so none is read in binary steps",)
         return (f"read in bit planes, not in steps: {'; '.join(kept)}",) if kept else ()
 
-    def in_rounds(self, graph: Graph, target: Target) -> Graph:
-        """Fill rounds with layers that are on macros."""
+    def in_rounds(self, graph: Graph, target: Target, cut: bool = False) -> Graph:
+        """Fill rounds with layers that are on macros; ``cut`` where their rows and columns are."""
         layers = {i: op for i, op in enumerate(graph.ops) if isinstance(op, CrossbarMvm)}
         copies = copies_decided(graph)
         each = {
-            i: copies.get(op.partial_sum.name, 1) * grid_size(op, graph, target)
+            i: copies.get(op.partial_sum.name, 1)
+            * (op.crossbars if cut else grid_size(op, graph, target))
             for i, op in layers.items()
         }
         if sum(each.values()) <= capacity_of(target.chip):  # there is room for all at once

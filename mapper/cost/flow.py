@@ -129,7 +129,7 @@ def partial_sum_hops(op: CrossbarMvm, chip: Chip) -> int:
     column blocks come first and row blocks second, as ``place`` puts them.
     """
     slots = slots_of(op)
-    if not len(slots):
+    if not len(slots) or op.crossbars_down == 1:
         return 0
     grid = slots.start + np.arange(op.crossbars).reshape(len(op.columns), op.crossbars_down)
     x, y = tile_positions(grid, chip)

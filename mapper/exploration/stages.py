@@ -333,7 +333,7 @@ class Mapped:
         partition = self._steps[Partition]
         assert isinstance(partition, Partition)
         if stage == "chips":
-            graph = partition.in_rounds(graph, target)
+            graph = partition.in_rounds(graph, target, cut=True)
         for kind in WORK[stage].passes:
             if kind is Partition:
                 graph = partition.on_macros(graph, target)
@@ -370,6 +370,8 @@ def _own(work: Work, design: Design) -> Hashable:
 
 def _new_bytes(graph: Graph, before: Graph) -> int:
     """Return the bytes of constants that are not those of the graph before."""
+    if graph.constants is before.constants:
+        return _GRAPH_BYTES
     known = {id(_owner(array)) for array in before.constants.values()}
     new = (array for array in graph.constants.values() if id(_owner(array)) not in known)
     return _GRAPH_BYTES + sum(array.nbytes for array in new)

@@ -85,8 +85,10 @@ class Graph:
     """What is decided for its layers of weights, where that is not left to the compiler."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "constants", FrozenMap(self.constants))
-        object.__setattr__(self, "codings", FrozenMap(self.codings))
+        for name in ("constants", "codings"):
+            held = getattr(self, name)
+            if not isinstance(held, FrozenMap):  # else a graph has the very map of another
+                object.__setattr__(self, name, FrozenMap(held))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Graph):

@@ -1,6 +1,7 @@
 """Add what has to be added, once: no adder for bit-slices that make a code, one scale a layer."""
 
 from dataclasses import replace
+from operator import is_
 
 from mapper.ir.core import INT64, Array, Const, Graph, Op, param
 from mapper.ir.merging import makes_code, readouts
@@ -18,9 +19,14 @@ def with_merged_sums(graph: Graph) -> Graph:
             return op
         read = reads.get(op.codes.name)
         merged = read is not None and makes_code(read, op.significances)
-        return replace(op, merged=merged, scale=_shared(op, constants))
+        scale = _shared(op, constants)
+        if op.merged is merged and op.scale is scale:
+            return op
+        return replace(op, merged=merged, scale=scale)
 
     ops = tuple(simpler(op) for op in graph.ops)
+    if all(map(is_, ops, graph.ops)):
+        return graph
     return pruned(replace(graph, ops=ops, constants=constants))
 
 
