@@ -69,7 +69,8 @@ def explore(
         folder: Where records are kept, so that a run that was stopped goes on; what was found and
             the designs of the front are written there.
         build: Numbers of other points whose designs are written, too.
-        scheduler: ``serial``, ``threads``, ``processes``, ``dask`` or ``dask:ADDRESS``.
+        scheduler: ``serial``, ``threads``, ``processes``, ``dask``, or ``tcp://HOST:PORT`` of
+            a Dask scheduler.
         workers: Of the scheduler; as many as there are processors where None.
         wait: Return when it is done; else at once, and it goes on in a thread of its own.
         progress: Called with what is done, and how long the rest may take.

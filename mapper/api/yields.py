@@ -192,7 +192,8 @@ class MakesDies:
             layout: As in ``run``.
             folder: Where records are kept, so that a run that was stopped goes on; page and tables
                 are written there.
-            scheduler: ``serial``, ``threads``, ``processes``, ``dask`` or ``dask:ADDRESS``.
+            scheduler: ``serial``, ``threads``, ``processes``, ``dask``, or ``tcp://HOST:PORT``
+                of a Dask scheduler.
             workers: Of the scheduler; as many as there are processors where None.
             progress: Called with what is done, and how long the rest may take.
 

@@ -59,7 +59,10 @@ Settings = Annotated[
     ),
 ]
 Scheduler = Annotated[
-    str, typer.Option(help="Who runs them: serial, threads, processes, dask or dask:ADDRESS.")
+    str,
+    typer.Option(
+        help="Who runs them: serial, threads, processes, dask or tcp://HOST:PORT of a cluster."
+    ),
 ]
 Workers = Annotated[
     int | None, typer.Option(min=1, max=4096, help="Of the scheduler; as many as processors.")

@@ -57,7 +57,8 @@ def run_study(
         work: What is run for each case.
         cases: What to run; each at most once.
         folder: Where records are kept, in ``records.jsonl``; in memory alone where None.
-        scheduler: ``serial``, ``threads``, ``processes``, ``dask`` or ``dask:ADDRESS``.
+        scheduler: ``serial``, ``threads``, ``processes``, ``dask``, or ``tcp://HOST:PORT`` of
+            a Dask scheduler.
         workers: Threads or processes; as many as there are processors where None.
         what: What cases are called in progress, such as ``dies``.
         progress: Called with what is done and how long the rest may take.

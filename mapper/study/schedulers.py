@@ -194,6 +194,6 @@ def scheduler_of(name: str) -> Scheduler:
         raise refuse(
             "unknown-scheduler",
             f"no scheduler is called {name!r:.80}{nearest(kind, SCHEDULERS)}",
-            help=f"schedulers: {', '.join(SCHEDULERS)}, dask:ADDRESS",
+            help=f"schedulers: {', '.join(SCHEDULERS)}, tcp://HOST:PORT",
         )
     return SCHEDULERS[kind]

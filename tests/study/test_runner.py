@@ -246,7 +246,7 @@ def test_an_unknown_scheduler_is_refused(name):
         scheduler_of(name)
     (problem,) = caught.value.diagnostics
     assert problem.code == "unknown-scheduler"
-    assert problem.help == "schedulers: serial, threads, processes, dask, dask:ADDRESS"
+    assert problem.help == "schedulers: serial, threads, processes, dask, tcp://HOST:PORT"
 
 
 def test_a_scheduler_that_is_meant_is_named():
