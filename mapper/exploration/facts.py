@@ -144,19 +144,22 @@ def with_facts(target: Target, facts: Mapping[str, Any]) -> Target:
     """
     if not facts:
         return target
-    macros, tables = target.macros, dict[str, Any]()
-    names = tuple(macro.name for macro in macros)
+    tables = dict[str, Any]()
+    changes: dict[str, dict[str, Any]] = {held.name: {} for held in target.macros}
     for name, value in facts.items():
-        fact, macro = plain_name(name, names)
+        fact, macro = plain_name(name, tuple(changes))
         table, _, field = fact.rpartition(".")
-        change: dict[str, Any] = {field: value}
         if fact.startswith("macro."):
-            macros = tuple(
-                _changed(held, fact, change) if macro in ("", held.name) else held
-                for held in macros
-            )
+            for held in target.macros:
+                if macro in ("", held.name):
+                    _change(changes[held.name], held, fact, value)
         else:
+            change: dict[str, Any] = {field: value}
             tables[table] = replace(tables.get(table, getattr(target, table)), **change)
+    macros = tuple(
+        replace(held, **changes[held.name]) if changes[held.name] else held
+        for held in target.macros
+    )
     made = replace(target, macros=macros, **tables)
     if any(True for _ in _problems(made)):
         target_from_data(target_to_data(made), loc=target.name)  # says it as a file would
@@ -164,12 +167,15 @@ def with_facts(target: Target, facts: Mapping[str, Any]) -> Target:
     return made
 
 
-def _changed(macro: Macro, fact: str, change: Mapping[str, Any]) -> Macro:
-    if fact == READOUT:
-        return replace(macro, readout=read_by(macro.readout, change["readout"]))
-    if fact.startswith(f"{READOUT}."):
-        return replace(macro, readout=replace(macro.readout, **change))
-    return replace(macro, **change)
+def _change(changes: dict[str, Any], macro: Macro, fact: str, value: Any) -> None:
+    """Add a fact to what is another one in a macro."""
+    table, _, field = fact.rpartition(".")
+    if READOUT not in (fact, table):
+        changes[field] = value
+        return
+    readout = changes.get("readout", macro.readout)
+    change: dict[str, Any] = {field: value}
+    changes["readout"] = read_by(readout, value) if fact == READOUT else replace(readout, **change)
 
 
 def _problems(target: Target) -> Any:

@@ -1,7 +1,7 @@
 """Pick references, ADC steps and scales of a layer from samples of what its wordlines carry."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from math import ceil, floor, log2
 from typing import TypeVar
 
@@ -20,6 +20,9 @@ _CHUNK = 1 << 23
 
 _TILE = 1 << 18
 """Of these, those that are computed and read at once: 1 MiB in single precision stays in cache."""
+
+_HELD = 1 << 20
+"""Partial sums of a layer that are kept between its walks."""
 
 _SCALE_BITS = 8
 """Bits of the integer multiplier that scales a layer's sum."""
@@ -51,10 +54,25 @@ class _Layer:
     readout: Readout
     bits: Array
     """``[M, groups, K]``: 0 and 1, or digits of a few bits."""
+    held: "list[tuple[_Chunk, list[_Tile]]]" = field(default_factory=list)
+    """Partial sums that were computed, where they are few."""
 
     @property
     def outputs(self) -> int:
         return int(self.weight.shape[1])
+
+    def parts(self) -> "Iterator[tuple[_Chunk, Iterable[_Tile]]]":
+        """Yield all outputs with their partial sums, which are computed once where they are few."""
+        yield from self.held
+        if self.held:
+            return
+        sums = len(self.bits) * len(self.op.rows) * len(self.encoding.significances) * self.outputs
+        for chunk in _chunks(self):
+            tiles: Iterable[_Tile] = _tiles(self, chunk)
+            if sums <= _HELD:
+                self.held.append((chunk, list(tiles)))
+                tiles = self.held[-1][1]
+            yield chunk, tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +184,9 @@ def _thresholds(layer: _Layer) -> Array:
         return np.zeros((1, 1, 1, 1), np.int64)
     means = np.zeros((len(layer.op.rows), slices, layer.outputs))
     variances = np.zeros((slices, layer.outputs))
-    for chunk in _chunks(layer):
+    for chunk, tiles in layer.parts():
         squares = np.empty((len(means), slices, chunk.weight.shape[1]))
-        for tile in _tiles(layer, chunk):
+        for tile in tiles:
             driven = tile.active > 0
             count = np.maximum(driven.sum(axis=0), 1)
             sums = tile.sums - _half_active(tile, layer)
@@ -211,7 +229,7 @@ def _adc_grid(layer: _Layer) -> tuple[int, int]:
     encoding = layer.encoding
     reach = max(len(span) for span in layer.op.rows) * encoding.digit_max * layer.op.most_driven
     counts = np.zeros(2 * reach + 1, np.int64)
-    for tile in (tile for chunk in _chunks(layer) for tile in _tiles(layer, chunk)):
+    for tile in (tile for _, tiles in layer.parts() for tile in tiles):
         seen = tile.sums[tile.active[:, :, 0, 0] > 0].astype(np.int64).ravel()
         counts += np.bincount(seen + reach, minlength=2 * reach + 1)
     return _best_step(counts, reach, encoding.digit_min < 0, layer.readout.bits)
@@ -242,11 +260,11 @@ def _fit_scale(layer: _Layer, decoded: Callable[[_Tile], Array]) -> tuple[int, i
     significances = np.asarray(encoding.significances, np.float64)
     mean_z, mean_wanted = np.zeros(layer.outputs), np.zeros(layer.outputs)
     joint = spread = 0.0
-    for chunk in _chunks(layer):
+    for chunk, tiles in layer.parts():
         wanted = chunk.wanted
         levels = np.zeros((len(wanted), len(significances), wanted.shape[1]))
         active = np.zeros((len(wanted), 1))
-        for tile in _tiles(layer, chunk):
+        for tile in tiles:
             levels += decoded(tile)
             active += tile.active.sum(axis=(1, 3))
         z = np.einsum("s,msn->mn", significances, levels)
