@@ -28,7 +28,7 @@ def parse(path: Path, loc: str, unknown: str) -> dict[str, Any]:
     """
     try:
         if not path.is_file():  # also keeps us from waiting on a pipe or reading a device
-            raise refuse(unknown, f"{path.name} is not a file", loc=loc)
+            raise refuse(unknown, f"{path.name or path} is not a file", loc=loc)
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:

@@ -90,6 +90,13 @@ def assign(
         train=train,
     )
     check_share(keep, "keep")
+    if keep == 1:
+        raise refuse(
+            "bad-share",
+            "1 is 100 %: an assignment that may lose everything needs no search",
+            loc="keep",
+            help="write 1% or 0.01 for one point of accuracy",
+        )
     if output is not None:
         check_place(Path(output))
     if by not in GOALS:

@@ -96,6 +96,10 @@ def explore(
         folder=folder,
         workers=workers,
     )
+    if build and folder is None:
+        raise refuse(
+            "bad-argument", "designs are written into a folder, and none is given", loc="build"
+        )
     read = _read_space(space)
     sampling = read.sampling.but(kind=sampler, points=points, batch=batch, seed=seed)
     progress("importing the model")

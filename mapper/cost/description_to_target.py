@@ -4,7 +4,7 @@ What is not given comes from laws and from the published parts of ``reference-65
 node and the supply. ``Description`` says what may be given; ``describe`` writes the file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any, get_args
 
@@ -51,7 +51,33 @@ def _check(given: Description) -> None:
         raise refuse("target-description", "; ".join(problems), help="see 'targets new --help'")
 
 
+_LEAST: Mapping[str, float] = {
+    **dict.fromkeys(("wordlines", "bitlines", "mux", "cell_bits", "cell_columns"), 1),
+    **dict.fromkeys(("weight_bits", "input_bits", "input_bits_per_read", "rows_per_read"), 1),
+    **dict.fromkeys(("unit_capacitors", "deep", "membrane_bits", "tiles"), 1),
+    **dict.fromkeys(("crossbars_per_tile",), 1),
+    **dict.fromkeys(("cell_gates", "settling_ns", "wordline_ns", "off_us"), 0),
+}
+"""The least that a description may have of what is counted or may be nothing."""
+
+_ABOVE_0 = ("read_voltage_v", "on_us", "cell_ff", "cell_um2", "clock_ns", "voltage_v")
+"""What is there, and more than nothing."""
+
+
+def _too_little(given: Description) -> Iterator[str]:
+    """Yield what there is too little of, where it is given."""
+    least: dict[str, float | None] = {**_LEAST, **dict.fromkeys(_ABOVE_0)}
+    for name, bound in least.items():
+        value = getattr(given, name)
+        if value is not None and not (value > 0 if bound is None else value >= bound):
+            words = "above 0" if bound is None else f"{bound:g} or more"
+            yield f"{name} is {words}, got {value:g}"
+
+
 def _nonsense(given: Description) -> Iterator[str]:
+    yield from (few := list(_too_little(given)))
+    if few:
+        return
     if not SMALLEST_NM <= given.node_nm <= LARGEST_NM:
         yield f"nodes are {SMALLEST_NM:g} to {LARGEST_NM:g} nm, got {given.node_nm:g}"
     if given.cell not in CELLS:

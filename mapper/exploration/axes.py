@@ -6,7 +6,7 @@ become *edits*: facts of the target, fields of the description that the target i
 widths and places of layers, options of passes, constants.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_args
 
@@ -72,8 +72,8 @@ def _field(name: str) -> Callable[[Any], Edits]:
 
 def _array(value: str | int) -> Edits:
     """Read ``256x64``; one number is both."""
-    first, _, second = str(value).partition("x")
-    return Edits(facts={"macro.wordlines": int(first), "macro.bitlines": int(second or first)})
+    wordlines, bitlines = Array.sides(value)
+    return Edits(facts={"macro.wordlines": wordlines, "macro.bitlines": bitlines})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,12 @@ class Array:
 
     low: int = 1
     high: int = 65_536
+
+    @staticmethod
+    def sides(value: str | int) -> tuple[int, int]:
+        """Return its wordlines and bitlines; one number is both."""
+        first, _, second = str(value).partition("x")
+        return int(first), int(second or first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,3 +271,14 @@ def no_axis(name: str) -> tuple[str, str]:
         f"axes are {', '.join(AXES)}; facts of a target as 'chip.tiles'; 'component.adc.energy_pj'"
     )
     return f"there is no axis {name!r:.60}{nearest(name, known)}", help
+
+
+def flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield axes by their dotted names: ``chip.tiles = [..]`` without quotes is a table in TOML."""
+    for key, value in data.items():
+        name = f"{prefix}{key}"
+        is_range = isinstance(value, dict) and ("from" in value or "steps" in value)
+        if isinstance(value, dict) and value and not is_range and axis_of(name) is None:
+            yield from flat(value, f"{name}.")
+        else:
+            yield name, value

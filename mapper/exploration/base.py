@@ -103,7 +103,12 @@ class Base:
 
     def _target(self, edits: Edits) -> Target:
         if isinstance(self.start, Target):
-            return with_facts(self.start, edits.facts)
+            facts = dict(edits.facts)
+            if edits.weight_bits is not None and any(name.endswith(".encoding") for name in facts):
+                # Some encodings have weights of one width: the target's own may be another.
+                facts.setdefault("macro.weight_bits", edits.weight_bits)
+            made = with_facts(self.start, facts)
+            return replace(made, summary=_varied(made.name, facts)) if facts else made
         facts = {plain_name(name)[0]: value for name, value in edits.facts.items()}  # of one macro
         inside = {DESCRIBED[name]: value for name, value in facts.items() if name in DESCRIBED}
         beside = {name: value for name, value in facts.items() if name not in DESCRIBED}
@@ -111,6 +116,16 @@ class Base:
             inside.setdefault("weight_bits", edits.weight_bits)
         changes: dict[str, Any] = {**inside, **edits.described}
         return with_facts(target_of(replace(self.start, **changes)), beside)
+
+
+def _varied(name: str, facts: Mapping[str, Value]) -> str:
+    """Say in a line what a target is that was made from another: the words of that are untrue."""
+    told = ", ".join(f"{fact.removeprefix('macro.')} {value}" for fact, value in facts.items())
+    return f"{name} with {told}"[:MOST_WORDS]
+
+
+MOST_WORDS = 200
+"""Of a summary, in characters."""
 
 
 def edits_of(point: Mapping[str, Value]) -> Edits:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mapper.diagnostics import refuse
+from mapper.diagnostics import nearest, refuse
 from mapper.exploration.batch import Told
 from mapper.exploration.front import (
     MOST_BY_CHANCE,
@@ -62,7 +62,18 @@ class Evaluated:
         return str(self.record["code"]) if self.record["state"] == "refused" else ""
 
     def value(self, key: str) -> float | None:
-        """Return the nominal value of an entry of the record; None where it was not measured."""
+        """Return the nominal value of an entry of the record; None where it was not measured.
+
+        Raises:
+            MappingError: ``bad-argument`` for an entry that no record has.
+        """
+        if key not in LIMITED:
+            raise refuse(
+                "bad-argument",
+                f"a point has no {key!r}{nearest(key, LIMITED)}",
+                loc="key",
+                help=f"entries are {', '.join(LIMITED)}",
+            )
         return entry(self.record, key)
 
     def misses(self, space: Space) -> tuple[float, ...]:

@@ -12,7 +12,14 @@ from mapper.cost.description import CONVERTERS, FIXED_BITS, TREES, Description
 from mapper.cost.description_given import description_of
 from mapper.cost.description_to_target import described
 from mapper.diagnostics import MappingError, nearest
-from mapper.exploration.axes import Array, ReadoutKindAndBits, Value, axis_of, no_axis
+from mapper.exploration.axes import (
+    Array,
+    ReadoutKindAndBits,
+    Value,
+    axis_of,
+    flat,
+    no_axis,
+)
 from mapper.exploration.facts import ReadoutWord
 from mapper.exploration.grid import size_of
 from mapper.exploration.measures import BY_KEY, MEASURES
@@ -228,7 +235,7 @@ class _Reading:
             self._note("a space needs [axes], and one axis or more")
             return {}
         found = {}
-        for name, values in _flat(self._table("axes", data)):
+        for name, values in flat(self._table("axes", data)):
             axis = axis_of(name)
             if axis is None:
                 self._note(*no_axis(name))
@@ -246,8 +253,9 @@ class _Reading:
             return ()
         read = [self._one(name, hint, value) for value in given]
         held: list[Any] = [value for value in read if value is not BAD]
+        keys = [hint.sides(v) if isinstance(hint, Array) else (type(v), v) for v in held]
         for place, value in enumerate(held):
-            if any(type(value) is type(other) and value == other for other in held[:place]):
+            if keys[place] in keys[:place]:  # 64 and "64x64" are one array
                 self._note(f"axis {name!r} takes {show(value)} twice")
         return tuple(held)
 
@@ -321,6 +329,8 @@ class _Reading:
                 )
             elif not fits or not all(_is_number(end) for end in limit.values()):
                 self._note(f"[constraints] {name} has at_most, at_least or both, got {show(limit)}")
+            elif name in RUN and not all(0 <= end <= 1 for end in limit.values()):
+                self._note(f"[constraints] {name} is a share, 0..1, got {show(limit)}")
             elif limit.get("at_least", -inf) > limit.get("at_most", inf):
                 self._note(f"[constraints] {name}: at_least is above at_most, got {show(limit)}")
             else:
@@ -386,14 +396,3 @@ def _given(described: Description) -> dict[str, Value]:
 def _is_number(value: object) -> bool:
     """Say whether it is a number that a float holds; comparisons take integers of any length."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MOST
-
-
-def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield axes by their dotted names: ``chip.tiles = [..]`` without quotes is a table in TOML."""
-    for key, value in data.items():
-        name = f"{prefix}{key}"
-        is_range = isinstance(value, dict) and ("from" in value or "steps" in value)
-        if isinstance(value, dict) and value and not is_range and axis_of(name) is None:
-            yield from _flat(value, f"{name}.")
-        else:
-            yield name, value

@@ -156,6 +156,8 @@ def test_what_cannot_be_assigned_is_refused():
     code, message = refused(target="adcless-64")
     assert code == "nothing-to-assign"
     assert message.endswith("on 'adcless-64', which has 1 macro kind")
+    code, message = refused(keep=1)
+    assert (code, message[:10]) == ("bad-share", "1 is 100 %")
     assert refused(by="speed") == ("bad-option", "'speed' is nothing to make least")
     trained = replace(NET, trained_for="adcless-64")
     assert refused(model=trained)[0] == "trained-for-other-hardware"

@@ -110,6 +110,11 @@ def test_what_is_given_is_taken():
     ("wrong", "words"),
     [
         ({"node_nm": 180.0}, "nodes are 7 to 130 nm, got 180"),
+        ({"bitlines": 0}, "bitlines is 1 or more, got 0"),
+        ({"cell_gates": -1.0}, "cell_gates is 0 or more, got -1"),
+        ({"unit_capacitors": 0.0}, "unit_capacitors is 1 or more, got 0"),
+        ({"cell_ff": 0.0}, "cell_ff is above 0, got 0"),
+        ({"deep": 0}, "deep is 1 or more, got 0"),
         ({"cell": "magnetic"}, "a cell is rram, pcm, .* got 'magnetic'; cells of SRAM are charge"),
         ({"cell": "reram"}, "got 'reram'; did you mean 'rram'"),
         ({"readout": "sar9"}, "a converter has 2..8 bits, as in sar4, got 'sar9'"),

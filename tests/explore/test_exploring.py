@@ -299,6 +299,11 @@ def test_wrong_words_are_refused(space, tmp_path):
     assert "no-such-file" in run(*args[:4], "--space", tmp_path / "none.toml", code=1)
 
 
+def test_designs_need_a_folder(model):
+    with pytest.raises(MappingError, match=r"bad-argument.*written into a folder"):
+        explored(model, build=[1])
+
+
 def test_a_point_that_is_not_there_has_no_design(model):
     with pytest.raises(MappingError, match=r"unknown-point.*no point 8: the exploration has 8"):
         explored(model).design(8)

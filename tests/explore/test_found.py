@@ -70,6 +70,8 @@ def test_the_best_of_an_objective_is_feasible(found):
     best = found.best("accuracy")
     assert best in found.front
     assert best.value("accuracy") == max(p.value("accuracy") for p in found.feasible)
+    with pytest.raises(MappingError, match=r"no 'energy'; did you mean 'energy_uj'"):
+        best.value("energy")
     assert found.best("energy").value("energy_uj") == min(
         p.value("energy_uj") for p in found.feasible
     )

@@ -80,6 +80,7 @@ def test_ranges_have_both_ends_and_whole_numbers_stay_whole(low, high, steps, by
         ({"array": [64.0]}, "wordlines x bitlines, 64 or '256x64', got 64.0"),
         ({"array": ["64x"]}, "got '64x'"),
         ({"array": [64, 64]}, "takes 64 twice"),
+        ({"array": [64, "64x64"]}, "takes '64x64' twice"),
         ({"readout": ["sar"]}, "got 'sar'"),
         ({"readout": ["sharp4"]}, "takes sense-amp, ternary"),
         ({"cell_bits": [0]}, "must be 1..8, got 0"),
@@ -171,6 +172,10 @@ def test_everything_is_said_at_once():
         (
             {"node": 28, "array": "64", "cell": "rram", "readout": "sar4"},
             "[describe] an array is WORDLINESxBITLINES",
+        ),
+        (
+            {"node": 28, "array": "0x64", "cell": "rram", "readout": "sar4"},
+            "[describe] wordlines is 1 or more, got 0",
         ),
         (
             {"node": 3, "array": "64x64", "cell": "rram", "readout": "sar4"},

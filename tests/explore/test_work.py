@@ -67,6 +67,22 @@ def test_a_record_is_what_the_command_that_builds_the_point_costs(work, tmp_path
     assert record["area_mm2"] == [um2 / 1e6 for um2 in cost.area_um2]
 
 
+def test_an_encoding_of_one_width_takes_the_width_of_the_point(work):
+    """``hpadc-sar5-64`` has weights of 4 bits, and binary ones have 1."""
+    axes = {"encoding": ["binary", "differential"], "weight_bits": [1, 4]}
+    space = Space.of_data({"axes": axes, "objectives": {"energy": "min"}})
+    run = explore_work(READ, load_target("hpadc-sar5-64"), space).prepare()
+    states = {
+        (e, b): run.record({"encoding": e, "weight_bits": b})
+        for e in axes["encoding"]
+        for b in (1, 4)
+    }
+    assert states["binary", 1]["state"] == states["differential", 4]["state"] == "done"
+    design = work.base.design({"encoding": "differential", "array": 32}).target
+    assert design.summary == "hpadc-sar5-64 with encoding differential, wordlines 32, bitlines 32"
+    assert states["binary", 4]["why"].endswith("binary weights have 1 bit, got 4")
+
+
 def test_a_point_that_the_compiler_refuses_is_a_record(work):
     small = {"chip.crossbars_per_tile": 1, "chip.max_chips": 1, "chip.tiles": 1}
     record = work.prepare()({"point": {**POINT, **small}})
