@@ -56,7 +56,7 @@ def make_build(
         assignment: What is decided for layers, in place of what the network came with.
         spread_steps: Whether layers for which ``assignment`` does not say it read counts of spikes
             in binary steps; as it has it for all layers where None.
-        options: Options of passes, as ``passes.ran`` read or checked them.
+        options: Options of passes, as ``passes.options`` read or checked them.
         after: Called with each pass and its result.
         stop_after: Name of the last pass to run.
 

@@ -54,8 +54,8 @@ def _check(given: Description) -> None:
 _LEAST: Mapping[str, float] = {
     **dict.fromkeys(("wordlines", "bitlines", "mux", "cell_bits", "cell_columns"), 1),
     **dict.fromkeys(("weight_bits", "input_bits", "input_bits_per_read", "rows_per_read"), 1),
-    **dict.fromkeys(("unit_capacitors", "deep", "membrane_bits", "tiles"), 1),
-    **dict.fromkeys(("crossbars_per_tile",), 1),
+    **dict.fromkeys(("unit_capacitors", "deep", "membrane_bits"), 1),
+    **dict.fromkeys(("tiles", "crossbars_per_tile"), 1),
     **dict.fromkeys(("cell_gates", "settling_ns", "wordline_ns", "off_us"), 0),
 }
 """The least that a description may have of what is counted or may be nothing."""

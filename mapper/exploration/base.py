@@ -121,11 +121,11 @@ class Base:
 def _varied(name: str, facts: Mapping[str, Value]) -> str:
     """Say in a line what a target is that was made from another: the words of that are untrue."""
     told = ", ".join(f"{fact.removeprefix('macro.')} {value}" for fact, value in facts.items())
-    return f"{name} with {told}"[:MOST_WORDS]
+    return f"{name} with {told}"[:_LONGEST]
 
 
-MOST_WORDS = 200
-"""Of a summary, in characters."""
+_LONGEST = 2000
+"""Characters of a summary, as ``targets.fields.Text`` bounds them."""
 
 
 def edits_of(point: Mapping[str, Value]) -> Edits:

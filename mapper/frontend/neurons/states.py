@@ -5,7 +5,7 @@ nodes. Where that leaves a choice, equal names and positions order the attempts,
 one under which every neuron fits is taken.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -58,7 +58,7 @@ def find_dynamics(trace: Trace, echoes: Sequence[Echo]) -> Dynamics:
         found, unchanged = _solve(component, trace, echoes)
         neurons.extend(found)
         kept.extend(unchanged)
-    explained = {event for neuron in neurons for event in neuron.events | neuron.rounds}
+    explained = _explained(neurons)
     loose = [event for event in live_comparisons(trace) if event not in explained]
     neurons.extend(keeping_nothing(loose, trace) or [])
     _refuse_loose_comparisons(trace, neurons)
@@ -178,7 +178,7 @@ def _fit_all(
     groups = _groups([pair for pair in pairs if pair not in kept])
     live = live_comparisons(trace)
     neurons = [fit(group, live, used, heard) for group in groups]
-    explained = {event for neuron in neurons for event in neuron.events | neuron.rounds}
+    explained = _explained(neurons)
     reads = {pair.read for pair in pairs}
     for event in live:
         touched = [a.name for a in forms.depends_on(event.level) if a in reads]
@@ -263,9 +263,14 @@ def _is_share(atom: Atom, read: Input) -> bool:
     )
 
 
+def _explained(neurons: Iterable[Fitted]) -> set[Atom]:
+    """Return the comparisons that belong to some neuron."""
+    return {event for neuron in neurons for event in neuron.events | neuron.rounds}
+
+
 def _refuse_loose_comparisons(trace: Trace, neurons: Sequence[Fitted]) -> None:
     """Refuse a comparison that decides something and belongs to no neuron."""
-    explained = {event for neuron in neurons for event in neuron.events | neuron.rounds}
+    explained = _explained(neurons)
     read = [trace.form(name) for name in trace.outputs]
     read += [operand.form for layer in needed_layers(trace) for operand in layer.operands]
     for form in read:
